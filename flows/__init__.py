@@ -1,0 +1,1 @@
+"""Prefect flows: when things run and in what batches. Installs as `longderm.flows`."""

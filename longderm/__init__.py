@@ -1,0 +1,48 @@
+"""longderm watches skin lesions over time.
+
+The public names load their room when first used, so that `import longderm` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import Any
+
+#: Public name -> the module that holds it.
+_HOMES = {
+    "Photo": "longderm.photo",
+    "PhotoMeta": "longderm.photo",
+    "read_photo": "longderm.archive",
+    "assess_quality": "longderm.imaging",
+    "segment": "longderm.imaging",
+    "measure": "longderm.imaging",
+    "Quality": "longderm.imaging",
+    "Segmentation": "longderm.imaging",
+    "Measures": "longderm.imaging",
+    "prepare": "longderm.registration",
+    "align": "longderm.registration",
+    "Prepared": "longderm.registration",
+    "Alignment": "longderm.registration",
+    "score_change": "longderm.change",
+    "Change": "longderm.change",
+    "decide": "longderm.governance",
+    "Facts": "longderm.governance",
+    "Decision": "longderm.governance",
+    "Store": "longderm.store",
+    "simulate_archive": "longderm.simulate",
+    "LongdermError": "longderm.errors",
+}
+
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("longderm")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'longderm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

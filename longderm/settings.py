@@ -1,0 +1,43 @@
+"""Settings: from the environment (`LONGDERM_...`), else from `longderm.toml` in the current folder, else defaults."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class Settings(BaseSettings):
+    """What a clinic may set. Everything that changes a result enters the fingerprints of the stages it touches."""
+
+    model_config = SettingsConfigDict(env_prefix="LONGDERM_", toml_file="longderm.toml", extra="forbid", frozen=True)
+
+    workers: int = Field(default=0, ge=0, description="worker processes; 0 means one per core")
+    batch_size: int = Field(default=32, ge=1, le=256, description="photos or pairs per task")
+    link_dir: Path | None = Field(
+        default=None, description="folder of the key and the link table; default: beside the store, named STORE.link"
+    )
+    registry_dir: Path | None = Field(default=None, description="another registry of released models than the packaged one")
+    segmentation_version: str = Field(default="0.1.0", description="release that draws the masks")
+    change_version: str = Field(default="0.1.0", description="release that scores change")
+    max_megapixels: float = Field(default=200.0, gt=0, description="a photo with more is quarantined as too_large")
+    followup_months: float = Field(default=12.0, gt=0, description="a lesion not seen for longer is listed as overdue")
+    as_of: date | None = Field(default=None, description="the day that counts as today; default: the local date")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over `longderm.toml`."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

@@ -1,0 +1,1 @@
+"""Released models, a folder per kind and version. Installs as `longderm.registry`; read-only once packaged."""

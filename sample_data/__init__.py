@@ -1,0 +1,1 @@
+"""A small simulated clinic archive with its truth. Installs as `longderm.sample_data`."""
