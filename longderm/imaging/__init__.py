@@ -1,1 +1,16 @@
-"""imaging"""
+"""One photo: colour, quality, artefacts, segmentation, measures."""
+
+from longderm.imaging.artefacts import field_of_view, glare_mask, hair_mask
+from longderm.imaging.colour import linear_to_lab, linear_to_srgb, srgb_to_lab, srgb_to_linear
+from longderm.imaging.grid import preview
+
+__all__ = [
+    "field_of_view",
+    "glare_mask",
+    "hair_mask",
+    "linear_to_lab",
+    "linear_to_srgb",
+    "preview",
+    "srgb_to_lab",
+    "srgb_to_linear",
+]

@@ -1,0 +1,157 @@
+"""Artefacts: hair, specular glare, and the field of view inside dark corners and black borders."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
+from longderm.photo import Photo
+
+#: Longer side of the copy on which artefacts are sought: terminal hair (0.05-0.1 mm on a field of 20-30 mm) is still
+#: one to three pixels wide there, and a photo takes some milliseconds.
+ARTEFACT_SIDE_PX = 512
+
+#: A dark corner is darker than this grey level (0-255) ...
+_CORNER_GREY = 64
+#: ... or than this share of the photo's median, whichever is less: an underexposed photo is not all corner.
+_CORNER_SHARE_OF_MEDIAN = 0.45
+#: Corners are blurred by the optics; this margin (share of the longer side) beyond their edge is left out, too.
+_CORNER_MARGIN = 0.02
+#: A dark area smaller than this share of the photo is no corner.
+_CORNER_MIN_FRACTION = 0.002
+
+#: Length of the line over which a hair must be thinner than its surroundings, in pixels at ARTEFACT_SIDE_PX.
+_HAIR_LINE_PX = 15
+#: Contrast against both sides (grey levels) that makes a hair, at least.
+_HAIR_CONTRAST = 14
+#: How much more closing across a hair fills than closing along it (grey levels), at least.
+_HAIR_LINE_CONTRAST = 9
+#: A hair holds a straight stretch of at least this length (pixels at ARTEFACT_SIDE_PX), which the meshes of a pigment
+#: network do not ...
+_HAIR_STRAIGHT_PX = 25
+#: ... and is longer than this in all.
+_HAIR_MIN_LENGTH_PX = 32.0
+
+#: Glare: nearly clipped in its darkest channel (0-255), which skin in a well exposed photo is not ...
+_GLARE_LEVEL = 225
+#: ... and above its neighbourhood by this many grey levels, so that pale skin in a bright photo is not glare.
+_GLARE_ABOVE_NEIGHBOURHOOD = 20
+
+
+def hair_mask(photo: Photo) -> NDArray[np.bool_]:
+    """Pixels under dark hair (and hair-thin ink or ruler marks), bool (H, W) on the native grid."""
+    small = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX))
+    return enlarge_mask(find_hair(small), photo.shape)
+
+
+def glare_mask(photo: Photo) -> NDArray[np.bool_]:
+    """Pixels in specular glare (gel bubbles, wet skin, flash), bool (H, W) on the native grid."""
+    small = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX))
+    return enlarge_mask(find_glare(small), photo.shape)
+
+
+def field_of_view(photo: Photo) -> NDArray[np.bool_]:
+    """Pixels inside of dark corners and black borders, bool (H, W) on the native grid; all True without any."""
+    small = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX // 2))
+    return enlarge_mask(find_field_of_view(small), photo.shape)
+
+
+def find_field_of_view(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """`field_of_view` of a reduced copy, uint8 (h, w, 3), on its own grid.
+
+    Dark areas that reach a corner of the photo are its rim. The field of view is the convex hull of the rest, since
+    an eyepiece is round or rectangular: a dark lesion that runs into the rim stays inside.
+    """
+    import cv2
+
+    height, width = pixels.shape[:2]
+    inside = np.ones((height, width), dtype=np.bool_)
+    if min(height, width) < 8:
+        return inside
+    grey = cv2.GaussianBlur(pixels.max(axis=2), (5, 5), 0)
+    level = min(float(_CORNER_GREY), _CORNER_SHARE_OF_MEDIAN * float(np.median(grey)))
+    dark = (grey < level).astype(np.uint8)
+    count, labels = cv2.connectedComponents(dark, connectivity=4)
+    if count == 1:
+        return inside
+    corners = sorted({int(labels[y, x]) for y in (0, height - 1) for x in (0, width - 1)} - {0})
+    rim = np.isin(labels, corners)
+    if rim.mean() < _CORNER_MIN_FRACTION:
+        return inside
+    rest = (~rim).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=4)
+    if count == 1:
+        return ~inside
+    main = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    contours, _ = cv2.findContours((labels == main).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = np.zeros((height, width), dtype=np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull(np.concatenate(contours)), 1)
+    outside = hull == 0
+    if outside.mean() < _CORNER_MIN_FRACTION:
+        return inside
+    margin = max(1, round(_CORNER_MARGIN * max(height, width)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    return np.asarray(cv2.dilate(outside.astype(np.uint8), disc) == 0)
+
+
+def find_glare(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """`glare_mask` of a reduced copy, uint8 (h, w, 3), on its own grid."""
+    import cv2
+
+    darkest = pixels.min(axis=2)
+    window = max(3, 2 * (max(pixels.shape[:2]) // 24) + 1)
+    around = cv2.blur(darkest, (window, window)).astype(np.int16)
+    return np.asarray((darkest >= _GLARE_LEVEL) & (darkest.astype(np.int16) - around >= _GLARE_ABOVE_NEIGHBOURHOOD))
+
+
+def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """`hair_mask` of a reduced copy, uint8 (h, w, 3), on its own grid.
+
+    Black top-hat by lines in eight directions (as DullRazor does by closing, Lee et al. 1997,
+    doi 10.1016/S0010-4825(97)00020-6); kept are thin components that are long for their width.
+    """
+    import cv2
+
+    height, width = pixels.shape[:2]
+    nothing = np.zeros((height, width), dtype=np.bool_)
+    unit = max(height, width) / ARTEFACT_SIDE_PX
+    length = max(5, 2 * round(_HAIR_LINE_PX * unit / 2) + 1)
+    if min(height, width) < 2 * length:
+        return nothing
+    grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (3, 3), 0)
+    # Over a hair, closing across it fills it up while closing along it does not: their difference is high on lines
+    # and low on round dark spots, where every direction fills alike.
+    closed = [cv2.morphologyEx(grey, cv2.MORPH_CLOSE, line) for line in _lines(length, 8)]
+    highest = np.maximum.reduce(closed).astype(np.int16)
+    lowest = np.minimum.reduce(closed).astype(np.int16)
+    candidate = (highest - grey >= _HAIR_CONTRAST) & (highest - lowest >= _HAIR_LINE_CONTRAST)
+    joined = cv2.morphologyEx(candidate.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    straight = max(5, 2 * round(_HAIR_STRAIGHT_PX * unit / 2) + 1)
+    runs = np.maximum.reduce([cv2.morphologyEx(joined, cv2.MORPH_OPEN, line) for line in _lines(straight, 16)])
+    near = cv2.dilate(runs, np.ones((5, 5), np.uint8)) & joined
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    if count == 1:
+        return nothing
+    extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    keep = extent >= _HAIR_MIN_LENGTH_PX * unit
+    keep[0] = False
+    return np.asarray(cv2.dilate(keep[labels].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+
+
+@lru_cache(maxsize=16)
+def _lines(length: int, directions: int) -> tuple[NDArray[np.uint8], ...]:
+    """Lines of `length` pixels through the centre of a square, in that many directions."""
+    import cv2
+
+    half = length // 2
+    kernels = []
+    for step in range(directions):
+        angle = np.pi * step / directions
+        dx, dy = round(half * np.cos(angle)), round(half * np.sin(angle))
+        kernel = np.zeros((length, length), dtype=np.uint8)
+        cv2.line(kernel, (half - dx, half - dy), (half + dx, half + dy), 1, 1)
+        kernels.append(kernel)
+    return tuple(kernels)
