@@ -31,9 +31,9 @@ _HAIR_CONTRAST = 14
 _HAIR_LINE_CONTRAST = 9
 #: A hair holds a straight stretch of at least this length (pixels at ARTEFACT_SIDE_PX), which the meshes of a pigment
 #: network do not ...
-_HAIR_STRAIGHT_PX = 25
+_HAIR_STRAIGHT_PX = 35
 #: ... and is longer than this in all.
-_HAIR_MIN_LENGTH_PX = 32.0
+_HAIR_MIN_LENGTH_PX = 42.0
 
 #: Glare: nearly clipped in its darkest channel (0-255), which skin in a well exposed photo is not ...
 _GLARE_LEVEL = 225
@@ -127,11 +127,12 @@ def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     closed = [cv2.morphologyEx(grey, cv2.MORPH_CLOSE, line) for line in _lines(length, 8)]
     highest = np.maximum.reduce(closed).astype(np.int16)
     lowest = np.minimum.reduce(closed).astype(np.int16)
-    candidate = (highest - grey >= _HAIR_CONTRAST) & (highest - lowest >= _HAIR_LINE_CONTRAST)
-    joined = cv2.morphologyEx(candidate.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    line_like = (highest - grey >= _HAIR_CONTRAST) & (highest - lowest >= _HAIR_LINE_CONTRAST)
+    joined = line_like.astype(np.uint8)
+
     straight = max(5, 2 * round(_HAIR_STRAIGHT_PX * unit / 2) + 1)
     runs = np.maximum.reduce([cv2.morphologyEx(joined, cv2.MORPH_OPEN, line) for line in _lines(straight, 16)])
-    near = cv2.dilate(runs, np.ones((5, 5), np.uint8)) & joined
+    near = cv2.bitwise_and(cv2.dilate(runs, np.ones((5, 5), np.uint8)), joined)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     if count == 1:
         return nothing
