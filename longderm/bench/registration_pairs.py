@@ -1,0 +1,204 @@
+"""Pairs with a known transform: one real photo, photographed twice in software."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.registration.similarity import Matrix, from_parts, inverse
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How far apart the poses of a pair are and how hard the photos are to see.
+
+    rotation_deg: +-; log_scale: +- natural logarithm; shift: +- share of each side; blur_px: largest sigma; noise:
+    largest standard deviation (grey levels); hairs: largest number.
+    """
+
+    rotation_deg: float
+    log_scale: float
+    shift: float
+    blur_px: float
+    noise: float
+    hairs: int
+
+
+TIERS = {
+    "easy": Tier(30.0, float(np.log(1.1)), 0.08, 0.8, 2.0, 4),
+    "medium": Tier(90.0, float(np.log(1.15)), 0.15, 1.2, 3.0, 10),
+    "hard": Tier(180.0, float(np.log(1.25)), 0.25, 1.6, 4.0, 18),
+    "zoomed": Tier(180.0, float(np.log(2.0)), 0.15, 1.2, 3.0, 10),
+}
+
+#: Size of the rendered photos, (height, width).
+RENDERED = (480, 640)
+
+
+@dataclass(frozen=True, eq=False)
+class TruePair:
+    """Two photos uint8 (H, W, 3) with the lesion's masks, and the true baseline-to-follow-up matrix (None: impostor)."""
+
+    name: str
+    tier: str
+    baseline: NDArray[np.uint8]
+    followup: NDArray[np.uint8]
+    baseline_mask: NDArray[np.bool_]
+    followup_mask: NDArray[np.bool_]
+    matrix: Matrix | None
+
+
+def photo_names(folder: Path) -> list[str]:
+    """Names of the photos in `folder`/images that have a mask in `folder`/masks (the train split where one is listed)."""
+    index = folder / "index.csv"
+    names = sorted(
+        path.stem for path in (folder / "images").iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+    )
+    if index.is_file():
+        rows = [line.split(",")[:2] for line in index.read_text().splitlines()[1:]]
+        train = {name for name, split in rows if split == "train"}
+        names = [name for name in names if name in train]
+    masked = {path.stem.replace("_segmentation", "") for path in (folder / "masks").iterdir()}
+    return [name for name in names if name in masked]
+
+
+def load(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A photo brought back to 4:3 (800 x 600; ISIC 2018's copies are squashed to squares) and its lesion mask."""
+    import cv2
+
+    image_path = next(path for path in sorted((folder / "images").glob(f"{name}.*")))
+    mask_path = next(path for path in sorted((folder / "masks").glob(f"{name}*")))
+    image = cv2.cvtColor(cv2.imread(str(image_path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    mask = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE)
+    if image.shape[0] == image.shape[1]:
+        image = cv2.resize(image, (800, 600), interpolation=cv2.INTER_CUBIC)
+    mask = cv2.resize(mask, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(image, np.uint8), np.asarray(mask > 0.5 * max(1, int(mask.max())))
+
+
+def warped_pairs(folder: Path, tier: str, count: int, seed: int) -> Iterator[TruePair]:
+    """`count` pairs of distinct photos of `folder`, two renderings each with independent light and artefacts."""
+    names = photo_names(folder)
+    generator = np.random.default_rng([seed, sorted(TIERS).index(tier)])
+    for name in generator.permutation(names)[:count]:
+        image, mask = load(folder, str(name))
+        yield render_pair(image, mask, str(name), tier, generator)
+
+
+def impostor_pairs(folder: Path, count: int, seed: int) -> Iterator[TruePair]:
+    """Pairs that must be refused: two lesions, and every third a photo with its own mirror image."""
+    names = photo_names(folder)
+    generator = np.random.default_rng([seed, 99])
+    order = generator.permutation(names)
+    for index in range(count):
+        tier = ("easy", "medium", "hard")[index % 3]
+        image, mask = load(folder, str(order[2 * index % len(order)]))
+        one = render_pair(image, mask, str(order[2 * index % len(order)]), tier, generator)
+        if index % 3 == 2:
+            yield TruePair(
+                one.name,
+                "mirrored",
+                one.baseline,
+                np.ascontiguousarray(one.followup[:, ::-1]),
+                one.baseline_mask,
+                np.ascontiguousarray(one.followup_mask[:, ::-1]),
+                None,
+            )
+            continue
+        image, mask = load(folder, str(order[(2 * index + 1) % len(order)]))
+        other = render_pair(image, mask, str(order[(2 * index + 1) % len(order)]), tier, generator)
+        yield TruePair(
+            f"{one.name}+{other.name}",
+            "other",
+            one.baseline,
+            other.followup,
+            one.baseline_mask,
+            other.followup_mask,
+            None,
+        )
+
+
+def render_pair(
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], name: str, tier: str, generator: np.random.Generator
+) -> TruePair:
+    """Two renderings of a photo: the first nearly centred on the lesion, the second posed as the tier says."""
+    kind = TIERS[tier]
+    height, width = RENDERED
+    y, x = np.nonzero(mask)
+    centre = complex(x.mean(), y.mean()) if len(x) else complex(image.shape[1] / 2, image.shape[0] / 2)
+    # Whole field to whole frame, a bit nearer the lesion.
+    fit = max(height / image.shape[0], width / image.shape[1])
+    middle = complex(image.shape[1] / 2, image.shape[0] / 2)
+    poses = []
+    for part in range(2):
+        share = 0.25 if part == 0 else 1.0
+        angle = generator.uniform(-kind.rotation_deg, kind.rotation_deg) if part else generator.uniform(-8, 8)
+        size = fit * float(np.exp(generator.uniform(-kind.log_scale, kind.log_scale) * (1.0 if part else 0.2)))
+        dx, dy = generator.uniform(-kind.shift * share, kind.shift * share, 2)
+        aim = complex((width - 1) / 2 + dx * width, (height - 1) / 2 + dy * height)
+        poses.append(from_parts(size, angle, 0.5 * (centre + middle), aim))
+    photos = [_render(image, pose, kind, generator) for pose in poses]
+    masks = [_warp(mask.astype(np.uint8) * 255, pose) > 127 for pose in poses]
+    return TruePair(name, tier, photos[0], photos[1], masks[0], masks[1], poses[1] @ inverse(poses[0]))
+
+
+def _warp(image: NDArray[np.uint8], pose: Matrix) -> NDArray[np.uint8]:
+    import cv2
+
+    height, width = RENDERED
+    border = cv2.BORDER_REFLECT_101 if image.ndim == 3 else cv2.BORDER_CONSTANT
+    scale = abs(pose[0, 0] + 1j * pose[1, 0])
+    if scale < 0.9:  # area-average before shrinking
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5 * float(np.sqrt(1 / scale**2 - 1)) + 1e-3))
+    return np.asarray(cv2.warpAffine(image, pose[:2], (width, height), flags=cv2.INTER_CUBIC, borderMode=border))
+
+
+def _render(image: NDArray[np.uint8], pose: Matrix, tier: Tier, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """One photo: pose, blur, light gradient, white balance, exposure, hair, dark corners, noise, JPEG."""
+    import cv2
+
+    height, width = RENDERED
+    frame = (_warp(image, pose).astype(np.float32) / 255.0) ** 2.2
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    u, v = x / width - 0.5, y / height - 0.5
+    slope_x, slope_y = generator.uniform(-0.35, 0.35, 2)
+    light = (1.0 + slope_x * u + slope_y * v - generator.uniform(0.0, 0.6) * (u * u + v * v)).astype(np.float32)
+    balance = generator.uniform(0.85, 1.15, 3).astype(np.float32) * np.float32(generator.uniform(0.8, 1.15))
+    frame = frame * light[..., None] * balance
+    frame = np.clip(frame, 0.0, 1.0) ** np.float32(1.0 / generator.uniform(2.0, 2.4))
+    pixels = np.round(frame * 255.0).astype(np.uint8)
+    for _ in range(int(generator.integers(0, tier.hairs + 1))):
+        _draw_hair(pixels, generator)
+    sigma = generator.uniform(0.0, tier.blur_px)
+    if sigma > 0.2:
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma))
+    if generator.random() < 0.3:
+        radius = generator.uniform(0.52, 0.6) * width
+        corner = np.clip((radius - np.hypot(x - width / 2, y - height / 2)) / 8.0 + 0.5, 0.0, 1.0)
+        pixels = np.round(pixels * corner[..., None]).astype(np.uint8)
+    noise = generator.normal(0.0, generator.uniform(0.5, tier.noise), pixels.shape)
+    pixels = np.clip(np.round(pixels + noise), 0, 255).astype(np.uint8)
+    quality = int(generator.integers(70, 96))
+    _, code = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.ascontiguousarray(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def _draw_hair(pixels: NDArray[np.uint8], generator: np.random.Generator) -> None:
+    import cv2
+
+    height, width = RENDERED
+    start = generator.uniform([0, 0], [width, height])
+    angle = generator.uniform(0, 2 * np.pi)
+    length = generator.uniform(0.2, 0.7) * width
+    bend = generator.uniform(-0.3, 0.3) * length
+    along = np.array([np.cos(angle), np.sin(angle)])
+    across = np.array([-along[1], along[0]])
+    t = np.linspace(0.0, 1.0, 40)[:, None]
+    points = start + along * length * t + across * bend * 4.0 * t * (1.0 - t)
+    colour = [float(c) for c in generator.uniform(10, 60) * np.array([1.0, 0.8, 0.7])]
+    line = np.round(points * 8).astype(np.int32).reshape(-1, 1, 2)
+    cv2.polylines(pixels, [line], False, colour, int(generator.integers(1, 4)), cv2.LINE_AA, 3)

@@ -1,0 +1,157 @@
+"""Align a pair: cheap path, exhaustive search, refinement, verification, refusal with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.photo import Photo, PhotoMeta
+from longderm.registration import coarse, keypoints
+from longderm.registration.preparation import Prepared, prepare
+from longderm.registration.refine import refine, refine_both_ways
+from longderm.registration.similarity import Matrix, distance, halfway, rotation_deg_of, scale_of
+from longderm.registration.verify import (
+    ACCEPT_CONFIDENCE,
+    Evidence,
+    agreement,
+    confidence_of,
+    gather_evidence,
+    reason_for_refusal,
+)
+
+#: Scales sought where none is known: repeats of one lesion differ in zoom by up to 2 in archives without a protocol.
+FREE_SCALE = (0.45, 2.2)
+
+#: Relative error of a scale that is stated without its error; contact optics repeat to about that.
+_DEFAULT_SCALE_ERROR = 0.01
+
+#: Half-width of the interval that a known scale is bound to, in standard errors of the ratio of both scales.
+_SCALE_ERRORS = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """The similarity transform of a pair and its verdict.
+
+    matrix: float64 (3, 3), baseline to follow-up pixel coordinates (x right, y down, pixel centres at integers), or
+    None; when refused the best candidate. accepted: the match was verified. confidence: [0, 1]. reason: why it was
+    refused, None when accepted. overlap: share of the baseline's valid pixels seen in the follow-up. scale: follow-up
+    pixels per baseline pixel; rotation_deg: x towards y, (-180, 180]; both None without a matrix.
+    """
+
+    matrix: NDArray[np.float64] | None
+    accepted: bool
+    confidence: float
+    reason: str | None
+    overlap: float
+    scale: float | None
+    rotation_deg: float | None
+    evidence: Evidence | None = None
+
+
+def align(baseline: Photo | Prepared, followup: Photo | Prepared, scale_hint: float | None = None) -> Alignment:
+    """Find the similarity that takes the baseline to the follow-up, or refuse with the reason.
+
+    scale_hint: follow-up pixels per baseline pixel where it is known; derived where both photos have `px_per_mm`. The
+    transform's scale is then bound to it within its error. Raises ValueError for a hint that is not positive.
+    """
+    if scale_hint is not None and not (np.isfinite(scale_hint) and scale_hint > 0):
+        raise ValueError(f"scale_hint must be positive, not {scale_hint}")
+    first = prepare(baseline) if isinstance(baseline, Photo) else baseline
+    second = prepare(followup) if isinstance(followup, Photo) else followup
+    for role, photo in (("baseline", first), ("follow-up", second)):
+        if photo.problem is not None:
+            return Alignment(None, False, 0.0, f"the {role} photo cannot be aligned: {photo.problem}", 0.0, None, None)
+    log_scale = scale_bounds(first.meta, second.meta, scale_hint)
+    cheap = _by_keypoints(first, second, log_scale)
+    if cheap is not None and confidence_of(cheap) >= ACCEPT_CONFIDENCE:
+        return _answer(cheap, None)
+    thorough = _by_search(first, second, log_scale, mirrored=False)
+    best = max((e for e in (cheap, thorough) if e is not None), key=confidence_of, default=None)
+    if best is not None and confidence_of(best) >= ACCEPT_CONFIDENCE:
+        return _answer(best, None)
+    mirror = _by_search(first, second, log_scale, mirrored=True)
+    is_mirrored = mirror is not None and confidence_of(mirror) >= ACCEPT_CONFIDENCE
+    return _answer(best, reason_for_refusal(best, is_mirrored))
+
+
+def scale_bounds(baseline: PhotoMeta, followup: PhotoMeta, scale_hint: float | None) -> tuple[float, float]:
+    """Lowest and highest natural logarithm of the scale (follow-up per baseline pixel) that is possible."""
+    first, second = baseline.px_per_mm, followup.px_per_mm
+    if scale_hint is None and first is not None and second is not None:
+        scale_hint = second / first
+    if scale_hint is None:
+        return float(np.log(FREE_SCALE[0])), float(np.log(FREE_SCALE[1]))
+    errors = [
+        _DEFAULT_SCALE_ERROR if meta.px_per_mm_error is None else meta.px_per_mm_error for meta in (baseline, followup)
+    ]
+    width = _SCALE_ERRORS * float(np.hypot(*errors))
+    return float(np.log(scale_hint)) - width, float(np.log(scale_hint)) + width
+
+
+def _by_keypoints(first: Prepared, second: Prepared, log_scale: tuple[float, float]) -> Evidence | None:
+    found = keypoints.match(first.keypoints, second.keypoints, max(second.shape), log_scale)
+    if found is None:
+        return None
+    matrix = refine(first, second, found[0], level=1, iterations=8, log_scale=log_scale)
+    return _finish(first, second, matrix, log_scale, rival=None)
+
+
+def _by_search(first: Prepared, second: Prepared, log_scale: tuple[float, float], mirrored: bool) -> Evidence | None:
+    if mirrored:
+        second = second.mirrored()
+    candidates, _ = coarse.search(first, second, coarse.scales_between(log_scale))
+    rough = [refine(first, second, c.matrix, level=2, iterations=8, log_scale=log_scale) for c in candidates]
+    scored = sorted(
+        ((agreement(first, second, matrix, level=2).score, index) for index, matrix in enumerate(rough)),
+        key=lambda item: (-round(item[0], 6), item[1]),
+    )
+    if not scored:
+        return None
+    best = rough[scored[0][1]]
+    rival = next((score for score, index in scored[1:] if _apart(first, best, rough[index])), 0.0)
+    matrix = refine(first, second, best, level=1, iterations=8, log_scale=log_scale)
+    return _finish(first, second, matrix, log_scale, rival=rival / max(scored[0][0], 1e-6))
+
+
+def _apart(first: Prepared, one: Matrix, other: Matrix) -> bool:
+    """Whether two candidates differ by more than a tenth of the baseline's shorter side."""
+    pivot, radius = _pivot(first)
+    return distance(one, other, pivot, radius) > 0.1 * min(first.shape) * scale_of(one)
+
+
+def _pivot(photo: Prepared) -> tuple[complex, float]:
+    """The lesion's centre and the radius within which a transform matters; the frame's where there is no lesion."""
+    if photo.lesion_centre is not None and photo.lesion_diameter_px is not None:
+        return complex(*photo.lesion_centre), 0.6 * photo.lesion_diameter_px
+    height, width = photo.shape
+    return complex((width - 1) / 2, (height - 1) / 2), 0.3 * min(height, width)
+
+
+def _finish(
+    first: Prepared, second: Prepared, matrix: Matrix, log_scale: tuple[float, float], rival: float | None
+) -> Evidence:
+    """Refine on the finest level from both sides, take the middle, and gather what speaks for it."""
+    forward, backward = refine_both_ways(first, second, matrix, level=0, iterations=4, log_scale=log_scale)
+    pivot, radius = _pivot(first)
+    middle = halfway(forward, backward, pivot)
+    inconsistency = distance(forward, backward, pivot, radius) / (2.0 * radius / 1.2 * scale_of(middle))
+    return gather_evidence(first, second, middle, inconsistency, rival)
+
+
+def _answer(evidence: Evidence | None, reason: str | None) -> Alignment:
+    if evidence is None:
+        return Alignment(None, False, 0.0, reason, 0.0, None, None)
+    matrix = evidence.matrix
+    return Alignment(
+        matrix,
+        reason is None,
+        confidence_of(evidence),
+        reason,
+        round(evidence.overlap, 6),
+        scale_of(matrix),
+        rotation_deg_of(matrix),
+        evidence,
+    )

@@ -1,0 +1,201 @@
+"""The exhaustive search: rotations x scales x all translations, by masked correlation of small textures with the FFT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.registration.local import local_normalise
+from longderm.registration.preparation import Prepared
+from longderm.registration.similarity import Matrix, distance, from_parts, rotation_deg_of, scale_of
+
+#: Longer side of the search grid.
+SEARCH_SIDE_PX = 96
+
+#: Step of the rotations: at half a step and 40 px from the centre texture is displaced by 2 px, less than its mesh here.
+ROTATION_STEP_DEG = 6.0
+
+#: Ratio between neighbouring scales.
+SCALE_STEP = 1.11
+
+#: Radius of the local normalisation (search pixels).
+_NORMALISE_RADIUS_PX = 5
+
+#: Share of the smaller of both photos that must overlap for a translation to count.
+MIN_OVERLAP = 0.30
+
+#: Rotations transformed at once: a fixed batch, so that results do not hang on how much is asked for.
+_BATCH = 30
+
+#: Candidates nearer than this (search pixels, and degrees) to a better one are the same.
+_SAME_PX = 5.0
+_SAME_DEG = 13.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A similarity (baseline to follow-up, native) and its score: correlation times the root of the overlap's pixels."""
+
+    matrix: Matrix
+    score: float
+
+
+@dataclass(frozen=True)
+class _Small:
+    texture: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    from_native: NDArray[np.float64]
+
+
+def scales_between(log_scale: tuple[float, float]) -> list[float]:
+    """Scales SCALE_STEP or less apart that cover the range, nearest to 1 first."""
+    low, high = log_scale
+    count = max(1, int(np.ceil((high - low) / np.log(SCALE_STEP))))
+    centres = low + (np.arange(count) + 0.5) * (high - low) / count
+    return [float(np.exp(value)) for value in sorted(centres, key=lambda v: (round(abs(v), 9), v))]
+
+
+def search(
+    baseline: Prepared, followup: Prepared, scales: list[float], keep: int = 8
+) -> tuple[list[Candidate], NDArray[np.float64]]:
+    """The best different candidates, best first, and the best score of every rotation and scale, (scales, rotations).
+
+    scales: follow-up pixels per baseline pixel.
+    """
+    found: list[Candidate] = []
+    maxima = []
+    for scale in scales:
+        candidates, best = _one_scale(baseline, followup, scale)
+        found.extend(candidates)
+        maxima.append(best)
+    found.sort(key=lambda c: -round(c.score, 6))
+    kept: list[Candidate] = []
+    for candidate in found:
+        if len(kept) == keep:
+            break
+        if all(_different(candidate, other, baseline) for other in kept):
+            kept.append(candidate)
+    return kept, np.array(maxima)
+
+
+def _different(one: Candidate, other: Candidate, baseline: Prepared) -> bool:
+    turn = (rotation_deg_of(one.matrix) - rotation_deg_of(other.matrix) + 180.0) % 360.0 - 180.0
+    if abs(turn) > _SAME_DEG or abs(np.log(scale_of(one.matrix) / scale_of(other.matrix))) > 1.5 * np.log(SCALE_STEP):
+        return True
+    height, width = baseline.shape
+    unit = max(baseline.shape) / SEARCH_SIDE_PX * scale_of(other.matrix)
+    pivot = complex((width - 1) / 2, (height - 1) / 2)
+    return distance(one.matrix, other.matrix, pivot, 0.0) > _SAME_PX * unit
+
+
+def _one_scale(baseline: Prepared, followup: Prepared, scale: float) -> tuple[list[Candidate], NDArray[np.float64]]:
+    # The photo that shows the smaller field per search pixel is shrunk, so that neither is ever enlarged.
+    base_unit = SEARCH_SIDE_PX / max(baseline.shape)
+    follow_unit = base_unit / scale
+    fit = min(1.0, SEARCH_SIDE_PX / (max(followup.shape) * follow_unit))
+    fixed = _shrink(baseline, base_unit * fit)
+    moving = _shrink(followup, follow_unit * fit)
+    angles = np.arange(0.0, 360.0, ROTATION_STEP_DEG)
+    scores, peaks = _correlate(fixed, moving, angles)
+    order = np.argsort(-np.round(scores, 6), kind="stable")[:6]
+    native_fixed, native_moving = np.linalg.inv(fixed.from_native), np.linalg.inv(moving.from_native)
+    fixed_c = (np.array([fixed.texture.shape[1], fixed.texture.shape[0]]) - 1) / 2
+    moving_c = (np.array([moving.texture.shape[1], moving.texture.shape[0]]) - 1) / 2
+    candidates = []
+    for index in order:
+        point = native_fixed[:2, :2] @ (fixed_c + peaks[index]) + native_fixed[:2, 2]
+        target = native_moving[:2, :2] @ moving_c + native_moving[:2, 2]
+        matrix = from_parts(scale, float(angles[index]), complex(*point), complex(*target))
+        candidates.append(Candidate(matrix, float(scores[index])))
+    return candidates, scores
+
+
+def _shrink(photo: Prepared, unit: float) -> _Small:
+    """Texture on a grid of `unit` search pixels per native pixel."""
+    import cv2
+
+    height, width = photo.shape
+    small_h, small_w = max(8, round(height * unit)), max(8, round(width * unit))
+    level = photo.levels[0]
+    for coarser in photo.levels[1:]:
+        if coarser.from_native[0, 0] >= unit:
+            level = coarser
+    from_native = np.array([[unit, 0.0, 0.5 * unit - 0.5], [0.0, unit, 0.5 * unit - 0.5], [0.0, 0.0, 1.0]])
+    to_level = level.from_native @ np.linalg.inv(from_native)
+    stack = np.dstack([level.channel, level.weight * (1.0 - level.band)])
+    ratio = to_level[0, 0]
+    if ratio > 2.0:  # coarser than the coarsest level: average first
+        stack = cv2.blur(stack, (int(ratio) | 1, int(ratio) | 1))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(stack, to_level[:2], (small_w, small_h), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    weight = (warped[..., 1] > 0.5).astype(np.float32)
+    texture = local_normalise(np.ascontiguousarray(warped[..., 0]), weight, _NORMALISE_RADIUS_PX)
+    return _Small(texture, weight, from_native)
+
+
+def _correlate(
+    fixed: _Small, moving: _Small, angles: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Best score over all translations for each rotation, (R,), and where, (R, 2): the moving centre minus the fixed's.
+
+    Textures are normalised to unit variance, so their product's sum over the overlap's pixel count is the correlation.
+    Texture and weight travel through one complex transform as real and imaginary part.
+    """
+    import cv2
+    import torch
+
+    fh, fw = fixed.texture.shape
+    mh, mw = moving.texture.shape
+    side = int(np.ceil(np.hypot(mh, mw))) + 1
+    # Shifts beyond this overlap too little; the canvas is just large enough that wrapped ones do not come nearer.
+    canvas_h = _fast_length(int((fh + side) / 2 + fh * (1.0 - MIN_OVERLAP)))
+    canvas_w = _fast_length(int((fw + side) / 2 + fw * (1.0 - MIN_OVERLAP)))
+    canvas_h, canvas_w = max(canvas_h, _fast_length(side)), max(canvas_w, _fast_length(side))
+    least = MIN_OVERLAP * min(float(fixed.weight.sum()), float(moving.weight.sum()))
+    base = torch.zeros((2, canvas_h, canvas_w))
+    base[0, :fh, :fw] = torch.from_numpy(fixed.texture)
+    base[1, :fh, :fw] = torch.from_numpy(fixed.weight)
+    base_f = torch.fft.fft2(base.to(torch.complex64)).conj()
+    scores, peaks = [], []
+    stack = np.dstack([moving.texture, moving.weight])
+    centre = (side - 1) / 2
+    for start in range(0, len(angles), _BATCH):
+        block = np.zeros((_BATCH, 2, canvas_h, canvas_w), np.float32)
+        chunk = angles[start : start + _BATCH]
+        for index, angle in enumerate(chunk):
+            # Rotated canvas pixel p shows the moving pixel R(p - centre) + its centre.
+            c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+            mx, my = (mw - 1) / 2, (mh - 1) / 2
+            step = np.array(
+                [[c, -s, mx - c * centre + s * centre], [s, c, my - s * centre - c * centre]], dtype=np.float64
+            )
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            block[index, :, :side, :side] = cv2.warpAffine(stack, step, (side, side), flags=flags).transpose(2, 0, 1)
+        spectrum = torch.fft.fft2(torch.complex(torch.from_numpy(block[:, 0]), torch.zeros(1)))
+        weights = torch.fft.fft2(torch.complex(torch.from_numpy(block[:, 1]), torch.zeros(1)))
+        both = torch.fft.ifft2(spectrum * base_f[0] + 1j * (weights * base_f[1]))
+        overlap = both.imag.clamp_min(1.0)
+        score = torch.where(overlap >= least, both.real / overlap.sqrt(), torch.tensor(-1e9))
+        best, where = score.flatten(1).max(dim=1)
+        for index in range(len(chunk)):
+            row, column = divmod(int(where[index]), canvas_w)
+            # Fixed pixel q lies on canvas pixel q + d, so the moving centre lies on q = centre - d (unwrapped).
+            dx = (centre - column - (fw - 1) / 2 + canvas_w / 2) % canvas_w - canvas_w / 2
+            dy = (centre - row - (fh - 1) / 2 + canvas_h / 2) % canvas_h - canvas_h / 2
+            peaks.append((dx, dy))
+            scores.append(float(best[index]))
+    return np.array(scores), np.array(peaks)
+
+
+def _fast_length(length: int) -> int:
+    """The next length that the FFT splits into factors 2, 3 and 5."""
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1

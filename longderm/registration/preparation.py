@@ -1,0 +1,270 @@
+"""What many pairs share of one photo: masks, the flattened melanin-like channel with its pyramid, and keypoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.photo import Photo, PhotoMeta
+from longderm.registration.keypoints import NO_KEYPOINTS, Keypoints, detect
+
+if TYPE_CHECKING:
+    from longderm.imaging import Segmentation
+
+#: Longer side of the grid on which photos are aligned. On it a lesion of a dermatoscope's field (20 mm) shows pigment
+#: network (0.2-0.5 mm mesh), and a refined transform is good to about 0.1 px, i.e. 0.02% of the field.
+WORK_SIDE_PX = 480
+
+#: Sides of the work grid are padded to a multiple of this, so that each pyramid level halves the one before exactly.
+_PAD_TO_PX = 8
+
+#: Pyramid: the work grid and its halves.
+LEVELS = 3
+
+#: Linear light below this is noise: an sRGB step of the darkest greys (1/255 of full scale).
+_LIGHT_FLOOR = 1.0 / 255.0
+
+#: Weights of red, green and blue optical density: melanin absorbs in all three, haemoglobin hardly in red; blue is the
+#: noisiest channel after JPEG's chroma subsampling.
+_MELANIN_WEIGHTS = (0.45, 0.40, 0.15)
+
+#: The border band: this share of the lesion's equivalent diameter on either side of its border is left out of scores,
+#: since the border is what moves when a lesion grows.
+_BAND_SHARE = 0.06
+#: ... and never less than this (work pixels).
+_BAND_MIN_PX = 3
+
+#: Illumination is fitted on skin where skin covers at least this share of the valid pixels, else on all of them.
+_MIN_SKIN_FRACTION = 0.10
+
+#: Every so many pixels a sample for the illumination.
+_ILLUMINATION_STEP = 6
+
+#: Tukey's constant for 95% efficiency.
+TUKEY = 4.685
+
+#: Standard deviation of the channel (optical density) below which a photo shows nothing to align on: a grey level at
+#: mid grey is about 0.005.
+_MIN_TEXTURE = 0.003
+
+#: Fewer valid pixels than this (work pixels), and there is nothing to align on.
+_MIN_VALID_PX = 1500
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One pyramid level: `channel` and `weight` float32 (h, w); `from_native` takes native to level coordinates."""
+
+    channel: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    lesion: NDArray[np.float32]
+    band: NDArray[np.float32]
+    from_native: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A photo made ready for alignment.
+
+    shape: (H, W) of the native grid; levels: finest first; keypoints: on the native grid; lesion_centre: (x, y) and
+    lesion_diameter_px: equivalent diameter, native pixels, or None where no lesion was found; problem: why it cannot be
+    aligned at all, or None.
+    """
+
+    shape: tuple[int, int]
+    meta: PhotoMeta
+    levels: tuple[Level, ...]
+    keypoints: Keypoints
+    lesion_centre: tuple[float, float] | None
+    lesion_diameter_px: float | None
+    problem: str | None
+
+    def mirrored(self) -> Prepared:
+        """The same photo with its columns flipped, without keypoints: to recognise a mirrored photo by search."""
+        width = self.shape[1]
+        flip = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        levels = []
+        for level in self.levels:
+            cols = level.channel.shape[1]
+            back = np.array([[-1.0, 0.0, cols - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+            images = (
+                np.ascontiguousarray(image[:, ::-1])
+                for image in (level.channel, level.weight, level.lesion, level.band)
+            )
+            levels.append(Level(*images, from_native=back @ level.from_native @ flip))
+        centre = None if self.lesion_centre is None else (width - 1.0 - self.lesion_centre[0], self.lesion_centre[1])
+        return replace(self, levels=tuple(levels), keypoints=NO_KEYPOINTS, lesion_centre=centre)
+
+
+def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
+    """Make a photo ready for alignment: masks, illumination-flattened melanin-like channel, pyramid, keypoints.
+
+    `segmentation` is that of `longderm.imaging.segment`, which is called where it is not given. Takes any photo; one
+    that cannot be aligned says so in `problem`.
+    """
+    import cv2
+
+    from longderm.imaging import field_of_view, glare_mask, hair_mask
+
+    if segmentation is None:
+        from longderm.imaging import segment
+
+        segmentation = segment(photo)
+    height, width = photo.shape
+    scale = min(1.0, WORK_SIDE_PX / max(height, width))
+    work_h, work_w = max(1, round(height * scale)), max(1, round(width * scale))
+    pixels = photo.pixels
+    if (work_h, work_w) != (height, width):
+        pixels = np.asarray(cv2.resize(pixels, (work_w, work_h), interpolation=cv2.INTER_AREA))
+    scale_x, scale_y = work_w / width, work_h / height
+    small_meta = replace(photo.meta, px_per_mm=photo.meta.px_per_mm * scale if photo.meta.px_per_mm else None)
+    small = Photo(np.ascontiguousarray(pixels), small_meta)
+    lesion = np.zeros((work_h, work_w), np.uint8)
+    if segmentation.found:
+        soft = cv2.resize(segmentation.mask.astype(np.uint8) * 255, (work_w, work_h), interpolation=cv2.INTER_AREA)
+        lesion = np.asarray(soft > 127, dtype=np.uint8)
+    centre, diameter = _centre_and_diameter(lesion)
+
+    inside = np.asarray(field_of_view(small)).astype(np.uint8)
+    covered = np.asarray(hair_mask(small)) | np.asarray(glare_mask(small))
+    kernel3 = np.ones((3, 3), np.uint8)
+    valid = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=1) & (
+        1 - cv2.dilate(covered.astype(np.uint8), kernel3)
+    )
+    band_px = max(_BAND_MIN_PX, round(_BAND_SHARE * diameter)) if diameter else 0
+    band = _border_band(lesion, band_px)
+
+    density = optical_density(small.pixels)
+    around = cv2.dilate(lesion, _disc(max(3, 2 * band_px)))
+    flat = flatten(density, valid > 0, (valid > 0) & (around == 0))
+    channel = np.asarray(flat @ np.array(_MELANIN_WEIGHTS, np.float32), np.float32)
+    problem = _problem(channel, valid > 0)
+    levels = _pyramid(channel, valid, lesion, band, scale_x, scale_y)
+    keypoints = detect(levels[0].channel, levels[0].weight, levels[0].from_native, empty=problem is not None)
+    native_centre = None
+    native_diameter = None
+    if centre is not None and diameter is not None:
+        native_centre = ((centre[0] + 0.5) / scale_x - 0.5, (centre[1] + 0.5) / scale_y - 0.5)
+        native_diameter = diameter / float(np.sqrt(scale_x * scale_y))
+    return Prepared(photo.shape, photo.meta, levels, keypoints, native_centre, native_diameter, problem)
+
+
+def optical_density(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Optical density -log10(linear light) per channel, float32 (H, W, 3), of sRGB bytes."""
+    from longderm.imaging.colour import srgb_to_linear
+
+    table = -np.log10(np.maximum(srgb_to_linear(np.arange(256, dtype=np.uint8)), _LIGHT_FLOOR))
+    return np.asarray(table.astype(np.float32)[pixels])
+
+
+def flatten(density: NDArray[np.float32], valid: NDArray[np.bool_], skin: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Optical density minus a quadratic surface fitted robustly (Tukey) per channel to the skin around the lesion.
+
+    density: float32 (H, W, 3); valid, skin: bool (H, W). Where there is too little skin, all valid pixels are fitted.
+    """
+    height, width = valid.shape
+    fitted = skin if skin.sum() >= _MIN_SKIN_FRACTION * max(1, valid.sum()) else valid
+    y, x = np.mgrid[0:height:_ILLUMINATION_STEP, 0:width:_ILLUMINATION_STEP]
+    chosen = fitted[y, x]
+    if chosen.sum() < 30:
+        return density - np.median(density.reshape(-1, 3), axis=0).astype(np.float32)
+    y, x = y[chosen], x[chosen]
+    basis = _quadratic(x / width - 0.5, y / height - 0.5)
+    full_y, full_x = np.arange(height) / height - 0.5, np.arange(width) / width - 0.5
+    flat = np.empty_like(density)
+    for index in range(3):
+        values = density[y, x, index].astype(np.float64)
+        c = _robust_fit(basis, values)
+        surface = (
+            c[0] + c[1] * full_x[None] + c[3] * full_x[None] ** 2 + (c[2] + c[4] * full_x[None]) * full_y[:, None]
+        ) + c[5] * full_y[:, None] ** 2
+        flat[..., index] = density[..., index] - surface.astype(np.float32)
+    return flat
+
+
+def _quadratic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+
+
+def _robust_fit(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares re-weighted by Tukey's function, started from the median."""
+    coefficients = np.zeros(basis.shape[1])
+    coefficients[0] = np.median(values)
+    for _ in range(6):
+        residual = values - basis @ coefficients
+        spread = 1.4826 * np.median(np.abs(residual)) + 1e-6
+        weight = np.clip(1.0 - (residual / (TUKEY * spread)) ** 2, 0.0, None) ** 2
+        weighted = basis * weight[:, None]
+        normal = np.einsum("ni,nj->ij", weighted, basis) + 1e-9 * np.eye(basis.shape[1])
+        coefficients = np.linalg.solve(normal, np.einsum("ni,n->i", weighted, values))
+    return coefficients
+
+
+def _centre_and_diameter(lesion: NDArray[np.uint8]) -> tuple[tuple[float, float] | None, float | None]:
+    area = int(lesion.sum())
+    if area == 0:
+        return None, None
+    y, x = np.nonzero(lesion)
+    return (float(x.mean()), float(y.mean())), 2.0 * float(np.sqrt(area / np.pi))
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
+
+
+def _border_band(lesion: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+    import cv2
+
+    if radius == 0:
+        return np.zeros_like(lesion)
+    disc = _disc(radius)
+    return np.asarray(cv2.dilate(lesion, disc) - cv2.erode(lesion, disc, borderValue=1))
+
+
+def _problem(channel: NDArray[np.float32], valid: NDArray[np.bool_]) -> str | None:
+    if valid.sum() < _MIN_VALID_PX:
+        return "too few usable pixels (dark corners, hair and glare aside)"
+    if float(channel[valid].std()) < _MIN_TEXTURE:
+        return "blank: no texture to align on"
+    return None
+
+
+def _pyramid(
+    channel: NDArray[np.float32],
+    valid: NDArray[np.uint8],
+    lesion: NDArray[np.uint8],
+    band: NDArray[np.uint8],
+    scale_x: float,
+    scale_y: float,
+) -> tuple[Level, ...]:
+    """Levels by exact 2x2 means; holes are filled from around them so that they leave no edge."""
+    import cv2
+
+    height, width = channel.shape
+    pad = ((0, -height % _PAD_TO_PX), (0, -width % _PAD_TO_PX))
+    weight = np.pad(valid.astype(np.float32), pad)
+    image = np.pad(channel, pad)
+    lesion_f = np.pad(lesion.astype(np.float32), pad)
+    band_f = np.pad(band.astype(np.float32), pad)
+    near = cv2.GaussianBlur(weight, (0, 0), 6.0)
+    fill = cv2.GaussianBlur(image * weight, (0, 0), 6.0) / np.maximum(near, 1e-3)
+    image = np.where(weight > 0, image, fill).astype(np.float32)
+    levels = []
+    for level in range(LEVELS):
+        sx, sy = scale_x / 2**level, scale_y / 2**level
+        from_native = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
+        levels.append(Level(image, weight, lesion_f, band_f, from_native))
+        image, weight, lesion_f, band_f = (_halve(a) for a in (image, weight, lesion_f, band_f))
+    return tuple(levels)
+
+
+def _halve(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of each 2x2 block, float32."""
+    return np.asarray(
+        0.25 * (image[0::2, 0::2] + image[1::2, 0::2] + image[0::2, 1::2] + image[1::2, 1::2]), dtype=np.float32
+    )
