@@ -371,3 +371,11 @@ TABLES: dict[str, TableSpec] = {spec.name: spec for spec in _SPECS}
 def empty(name: str) -> pa.Table:
     """An empty table of the schema of table `name`."""
     return TABLES[name].schema.empty_table()
+
+
+#: Result table -> its columns that hold the result itself: not the key, fingerprint, failure or run time.
+RESULT_COLUMNS = {
+    name: [c for c in spec.columns if c not in (*spec.identity, "failure", *RUN_TIME_COLUMNS)]
+    for name, spec in TABLES.items()
+    if spec.kind == "result"
+}

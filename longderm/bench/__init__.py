@@ -1,1 +1,67 @@
-"""bench"""
+"""Benchmarks: each a module with `run(out, **options) -> dict`, run by `longderm bench NAME`."""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from longderm.errors import UsageError
+
+#: Name -> what it measures.
+BENCHMARKS = {
+    "imaging": "masks against experts' masks, side by side with Otsu",
+    "registration": "alignment on warped pairs and impostors, side by side with ORB",
+    "noise": "minimal detectable change and false alarms on simulated stable pairs; writes a change release",
+    "pipeline": "the monitoring flow on simulated photos: wall time against the CPU time inside the stages, memory",
+    "crash": "kill the flow at random moments and compare the store with that of an undisturbed run",
+}
+
+
+def list_benchmarks() -> dict[str, str]:
+    """The benchmarks and what each measures."""
+    return dict(BENCHMARKS)
+
+
+def run_benchmark(name: str, out: Path | None, options: Mapping[str, str], quiet: bool = False) -> dict[str, Any]:
+    """Run a benchmark and write its result as `NAME.json` to `out`; options are given as text.
+
+    Raises UsageError for an unknown benchmark or option.
+    """
+    if name not in BENCHMARKS:
+        raise UsageError(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+    module = import_module(f"longderm.bench.{name}")
+    parsed = {key.replace("-", "_"): _parse(value) for key, value in options.items()}
+    unknown = sorted(set(parsed) - set(module.run.__annotations__))
+    if unknown:
+        raise UsageError(f"bench {name} has no option --{unknown[0].replace('_', '-')}")
+    folder = out if out is not None else Path(tempfile.mkdtemp(prefix=f"longderm-bench-{name}-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    result: dict[str, Any] = module.run(folder, **parsed)
+    result |= {"benchmark": name, "date": datetime.now(UTC).date().isoformat(), "machine": machine_class()}
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    if not quiet:
+        print(f"Result: {path}")
+    return result
+
+
+def machine_class() -> str:
+    """What kind of machine a figure was measured on; no name of one machine."""
+    import os
+
+    return f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+
+
+def _parse(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,173 @@
+"""The stages that work on rows alone: decisions by the rules, and trajectories over all visits of a lesion."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from longderm.change import Change, Delta, VisitMeasure, fit_trajectory, relative_areas
+from longderm.governance import Decision, EventFact, Facts, PhotoFacts, decide, decide_trajectory
+from longderm.models import Release
+from longderm.schema import RESULT_COLUMNS
+from longderm.stages.place import BatchResult, rounded
+from longderm.stages.work import Pair, Row, Work
+
+#: Stages whose failure on a photo is a fact about its pairs.
+_PHOTO_FAILURES = ("quality", "masks", "measures")
+_TRAJECTORY_FIELDS = set(RESULT_COLUMNS["trajectories"])
+
+
+def run_decisions(work: Work, release: Release) -> BatchResult:
+    """Decide on every pair whose change is known. `release` is of kind "change"."""
+    result = BatchResult()
+    started = time.process_time()
+    for pair_id in work.pending["decisions"]:
+        if work.result("changes", pair_id) is None:
+            continue  # its change is still pending, so is its decision
+        pair = work.pairs[pair_id]
+        decision = decide(_read_change(work, pair_id), _facts(work, pair, release))
+        result.rows["decisions"].append(
+            {
+                "pair_id": pair_id,
+                "fingerprint": work.expected["decisions"][pair_id],
+                "lesion_id": pair.lesion_id,
+                "verdict": decision.verdict,
+                "rule": decision.rule,
+                "reasons": list(decision.reasons),
+                "flagged": decision.flagged,
+            }
+        )
+        result.entities += 1
+    result.cpu_s = time.process_time() - started
+    return result
+
+
+def run_trajectories(work: Work, release: Release) -> BatchResult:
+    """Fit the trajectory of every lesion whose visits and decisions are all known."""
+    result = BatchResult()
+    started = time.process_time()
+    pairs: dict[str, list[Pair]] = defaultdict(list)
+    for pair in work.pairs.values():
+        pairs[pair.lesion_id].append(pair)
+    for lesion_id in work.pending["trajectories"]:
+        visits = work.series[lesion_id]
+        measured = [work.result("measures", visit["photo_id"]) for visit in visits]
+        index = {visit["photo_id"]: i for i, visit in enumerate(visits)}
+        own = [pair for pair in pairs[lesion_id] if pair.baseline["photo_id"] in index]
+        decisions = {pair.pair_id: work.result("decisions", pair.pair_id) for pair in own}
+        if None in measured or None in decisions.values():
+            continue
+        result.rows["trajectories"].append(
+            {"lesion_id": lesion_id, "fingerprint": work.expected["trajectories"][lesion_id]}
+            | _trajectory(work, visits, own, release)
+        )
+        result.entities += 1
+    result.cpu_s = time.process_time() - started
+    return result
+
+
+def _trajectory(work: Work, visits: tuple[Row, ...], pairs: list[Pair], release: Release) -> Row:
+    index = {visit["photo_id"]: i for i, visit in enumerate(visits)}
+    decisions = {pair.pair_id: work.rows["decisions"][pair.pair_id] for pair in pairs}
+    flagged = {pair.followup["photo_id"] for pair in pairs if decisions[pair.pair_id]["flagged"]}
+    scales: dict[tuple[int, int], float] = {}
+    for pair in pairs:
+        alignment = work.rows["alignments"][pair.pair_id]
+        if alignment["accepted"]:
+            scales[index[pair.baseline["photo_id"]], index[pair.followup["photo_id"]]] = alignment["scale"]
+    # Of a lesion that the photo cuts off, the area is not known.
+    measured = [_usable_measures(work, visit["photo_id"]) for visit in visits]
+    relative = relative_areas([row.get("area_px") for row in measured], scales)
+    trajectory = fit_trajectory(
+        [
+            VisitMeasure(visit["acquisition_day"], row.get("area_mm2"), share, visit["photo_id"] in flagged)
+            for visit, row, share in zip(visits, measured, relative, strict=True)
+        ],
+        release=release,
+    )
+    decision = decide_trajectory(trajectory, [_read_decision(row) for row in decisions.values()])
+    fitted = {name: value for name, value in asdict(trajectory).items() if name in _TRAJECTORY_FIELDS}
+    reasons = [*trajectory.reasons, *(r for r in decision.reasons if r not in trajectory.reasons)]
+    return rounded(fitted) | {"verdict": decision.verdict, "rule": decision.rule, "reasons": reasons}
+
+
+def _facts(work: Work, pair: Pair, release: Release) -> Facts:
+    alignment = work.rows["alignments"].get(pair.pair_id) or {}
+    change = work.rows["changes"][pair.pair_id]
+    photos = (pair.baseline, pair.followup)
+    failures = [
+        f"{stage} of the {which} photo"
+        for which, photo in zip(("baseline", "follow-up"), photos, strict=True)
+        for stage in _PHOTO_FAILURES
+        if work.rows[stage][photo["photo_id"]]["failure"]
+    ]
+    failures += [stage for stage, row in (("alignment", alignment), ("change", change)) if row.get("failure")]
+    days = None if pair.policy == "repeat" else [photo["acquisition_day"] for photo in photos]
+    events = tuple(
+        EventFact(
+            kind=event["event_kind"],
+            days_after_baseline=None if days is None or event["event_day"] is None else event["event_day"] - days[0],
+            days_after_followup=None if days is None or event["event_day"] is None else event["event_day"] - days[1],
+        )
+        for event in work.events.get(pair.lesion_id, ())
+    )
+    return Facts(
+        baseline=_photo_facts(work, pair.baseline),
+        followup=_photo_facts(work, pair.followup),
+        interval_days=pair.interval_days,
+        undated_repeat=pair.policy == "repeat",
+        special_site=work.lesions[pair.lesion_id]["special_site"],
+        same_pixels=pair.baseline["content_hash"] == pair.followup["content_hash"],
+        events=events,
+        alignment_accepted=alignment.get("accepted"),
+        alignment_confidence=alignment.get("confidence"),
+        alignment_reason=alignment.get("reason"),
+        alignment_scale=alignment.get("scale"),
+        failures=tuple(failures),
+        alpha=release.config["alpha"],
+    )
+
+
+def _photo_facts(work: Work, photo: Row) -> PhotoFacts:
+    quality, mask = work.rows["quality"][photo["photo_id"]], work.rows["masks"][photo["photo_id"]]
+    return PhotoFacts(
+        modality=photo["modality"],
+        quality_score=quality["score"],
+        quality_reasons=tuple(quality["reasons"] or ()),
+        polarised=photo["polarised"],
+        contact=photo["contact"],
+        px_per_mm=photo["px_per_mm"],
+        caveats=tuple(photo["caveats"] or ()),
+        mask_found=mask["found"],
+        mask_touches_border=mask["touches_border"],
+        mask_confidence=mask["confidence"],
+        mask_reason=mask["reason"],
+    )
+
+
+def _usable_measures(work: Work, photo_id: str) -> Mapping[str, Any]:
+    cut = work.rows["masks"][photo_id]["touches_border"]
+    return {} if cut or cut is None else work.rows["measures"][photo_id]
+
+
+def _read_change(work: Work, pair_id: str) -> Change | None:
+    row = work.rows["changes"][pair_id]
+    if row["failure"]:
+        return None
+    return Change(
+        score=row["score"],
+        p_value=row["p_value"],
+        reasons=tuple(row["reasons"]),
+        deltas=tuple(Delta(**delta) for delta in row["deltas"]),
+        heatmap=None,
+        area_change_percent=row["area_change_percent"],
+        area_change_mm2=row["area_change_mm2"],
+        model=row["model"],
+    )
+
+
+def _read_decision(row: Row) -> Decision:
+    return Decision(row["verdict"], row["rule"], tuple(row["reasons"]), row["flagged"])

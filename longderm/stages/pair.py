@@ -1,0 +1,212 @@
+"""The stages that work on a pair: alignments and changes. A lesion's photos are decoded and prepared once for all pairs."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.change import Change, score_change
+from longderm.imaging import Measures, Segmentation
+from longderm.photo import Photo
+from longderm.registration import Alignment, Prepared, align, prepare, warp_to_baseline
+from longderm.schema import RESULT_COLUMNS
+from longderm.stages.photo import read_mask
+from longderm.stages.place import BatchResult, Place, UnavailableError, encode_jpeg, rounded
+from longderm.stages.work import PAIR_STAGES, Pair, Row, Work
+from longderm.store import Store
+
+#: Columns of `measures` that are fields of `Measures`.
+_MEASURE_FIELDS = [name for name in RESULT_COLUMNS["measures"] if name != "model"]
+
+
+@dataclass(frozen=True)
+class PairWork:
+    """One pair, its pending stages, and the present rows it stands on (photo id -> row)."""
+
+    pair: Pair
+    todo: dict[str, str]
+    alignment: Row | None
+    masks: dict[str, Row]
+    measures: dict[str, Row]
+    previews: dict[str, Row]
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    photo: Photo
+    segmentation: Segmentation
+    prepared: Prepared
+
+
+def pair_work(work: Work) -> list[list[PairWork]]:
+    """Every pair with a pending stage whose photos are done, grouped by lesion, sorted."""
+    pending = {stage: set(work.pending[stage]) for stage in PAIR_STAGES}
+    lesions: dict[str, list[PairWork]] = defaultdict(list)
+    for pair_id in sorted(set().union(*pending.values())):
+        pair = work.pairs[pair_id]
+        ids = (pair.baseline["photo_id"], pair.followup["photo_id"])
+        stands_on = {stage: {i: work.result(stage, i) for i in ids} for stage in ("masks", "measures", "previews")}
+        if any(row is None for rows in stands_on.values() for row in rows.values()):
+            continue  # a photo was unavailable; its pairs wait with it
+        todo = {stage: work.expected[stage][pair_id] for stage in PAIR_STAGES if pair_id in pending[stage]}
+        lesions[pair.lesion_id].append(PairWork(pair, todo, work.result("alignments", pair_id), **stands_on))  # type: ignore[arg-type]
+    return [lesions[lesion] for lesion in sorted(lesions)]
+
+
+def run_pair_batch(batch: Sequence[Sequence[PairWork]], place: Place) -> BatchResult:
+    """Work on the pairs of some lesions; what fails on one pair becomes its row."""
+    result = BatchResult()
+    started = time.process_time()
+    store = place.open_store()
+    for lesion in batch:
+        ready: dict[str, _Ready | Exception] = {}
+        for item in lesion:
+            _work_on(item, ready, place, store, result)
+            result.entities += 1
+    result.cpu_s = time.process_time() - started
+    return result
+
+
+def _work_on(
+    item: PairWork, ready: dict[str, _Ready | Exception], place: Place, store: Store, result: BatchResult
+) -> None:
+    pair = item.pair
+    alignment: Alignment | None = None
+    if item.alignment is not None and not item.alignment["failure"]:
+        alignment = read_alignment(item.alignment)
+    for stage in PAIR_STAGES:
+        if stage not in item.todo:
+            continue
+        row: Row = {"pair_id": pair.pair_id, "fingerprint": item.todo[stage], "lesion_id": pair.lesion_id}
+        if stage == "alignments":
+            row |= {
+                "modality": pair.modality,
+                "baseline_photo_id": pair.baseline["photo_id"],
+                "followup_photo_id": pair.followup["photo_id"],
+                "policy": pair.policy,
+                "interval_days": pair.interval_days,
+            }
+        try:
+            baseline, followup = (_get_ready(photo, item, ready, place, store) for photo in (pair.baseline, pair.followup))
+            if stage == "alignments":
+                alignment = align(baseline.prepared, followup.prepared)
+                row |= alignment_row(alignment)
+                alignment = read_alignment(row)  # later stages see what the table holds, now and after a restart
+            else:
+                if alignment is None:
+                    raise LookupError("the pair has no alignment")
+                row |= _change(item, baseline, followup, alignment, place, store)
+        except (UnavailableError, OSError):
+            result.unavailable.append(pair.followup["file_ref"])
+            return
+        except Exception as error:  # one pair's failure is a row, whatever it is; the run goes on
+            row["failure"] = f"failed:{type(error).__name__}"
+        result.rows[stage].append(row)
+
+
+def _get_ready(
+    photo: Row, item: PairWork, ready: dict[str, _Ready | Exception], place: Place, store: Store
+) -> _Ready:
+    photo_id = photo["photo_id"]
+    if photo_id not in ready:
+        try:
+            pixels = place.read(photo)
+            segmentation = read_mask(item.masks[photo_id], pixels, store)
+            ready[photo_id] = _Ready(pixels, segmentation, prepare(pixels, segmentation))
+        except Exception as error:  # kept, so that each pair of this photo says the same
+            ready[photo_id] = error
+    found = ready[photo_id]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def alignment_row(alignment: Alignment) -> Row:
+    """An alignment as columns of `alignments`."""
+    matrix = None if alignment.matrix is None else [float(f"{v:.12g}") for v in alignment.matrix.ravel()]
+    return {"matrix": matrix} | rounded(
+        {
+            "accepted": bool(alignment.accepted),
+            "confidence": alignment.confidence,
+            "reason": alignment.reason,
+            "overlap": alignment.overlap,
+            "scale": alignment.scale,
+            "rotation_deg": alignment.rotation_deg,
+        }
+    )
+
+
+def read_alignment(row: Row) -> Alignment:
+    """The alignment that a row of `alignments` describes."""
+    matrix = None if row["matrix"] is None else np.array(row["matrix"], np.float64).reshape(3, 3)
+    return Alignment(
+        matrix=matrix,
+        accepted=row["accepted"],
+        confidence=row["confidence"],
+        reason=row["reason"],
+        overlap=row["overlap"],
+    )
+
+
+def _change(
+    item: PairWork, baseline: _Ready, followup: _Ready, alignment: Alignment, place: Place, store: Store
+) -> Row:
+    ids = (item.pair.baseline["photo_id"], item.pair.followup["photo_id"])
+    measures = tuple(read_measures(item.measures[i]) for i in ids)
+    change = score_change(
+        baseline.photo,
+        followup.photo,
+        alignment=alignment,
+        segmentations=(baseline.segmentation, followup.segmentation),
+        measures=measures,
+        release=place.fingerprinter().releases["change"],
+    )
+    row = rounded(
+        {
+            "score": change.score,
+            "p_value": change.p_value,
+            "area_change_percent": change.area_change_percent,
+            "area_change_mm2": change.area_change_mm2,
+            "model": change.model,
+        }
+    )
+    row["reasons"] = list(change.reasons)
+    row["deltas"] = [rounded(asdict(delta)) for delta in change.deltas]
+    if alignment.matrix is not None and alignment.accepted:
+        row |= _pictures(change, baseline.photo, followup.photo, alignment.matrix, store)
+    return row
+
+
+def read_measures(row: Row) -> Measures:
+    """The measures that a row of `measures` describes. Raises LookupError when the stage failed on this photo."""
+    if row["failure"]:
+        raise LookupError("the photo has no measures")
+    return Measures(**{name: row[name] for name in _MEASURE_FIELDS})
+
+
+def _pictures(
+    change: Change, baseline: Photo, followup: Photo, matrix: NDArray[np.float64], store: Store
+) -> Row:
+    """The follow-up in the baseline's frame, and the difference over the baseline, both on the baseline's preview grid."""
+    from longderm.change import draw_heatmap
+    from longderm.imaging import preview
+
+    small, scale = preview(baseline)
+    small_followup, followup_scale = preview(followup)
+    between = _grid_scale(followup_scale) @ matrix @ np.linalg.inv(_grid_scale(scale))
+    warped, _ = warp_to_baseline(small_followup, between, small.shape[:2])
+    row: Row = {"aligned_object": store.put_object(encode_jpeg(warped), ".jpg")}
+    if change.heatmap is not None:
+        row["heatmap_object"] = store.put_object(encode_jpeg(draw_heatmap(change.heatmap, small)), ".jpg")
+    return row
+
+
+def _grid_scale(scale: float) -> NDArray[np.float64]:
+    """Native to preview coordinates, pixel centres at integers."""
+    shift = (scale - 1.0) / 2.0
+    return np.array([[scale, 0.0, shift], [0.0, scale, shift], [0.0, 0.0, 1.0]])

@@ -1,0 +1,183 @@
+"""Where a worker works: the store and the link table it reads photos through, and what a batch brings back."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from longderm.errors import LongdermError
+from longderm.photo import Photo, PhotoMeta
+from longderm.schema import TABLES
+from longderm.settings import Settings
+from longderm.stages.work import Fingerprinter, Row
+from longderm.store import Store
+
+
+@dataclass(frozen=True)
+class Place:
+    """All that a worker process needs to open: paths and settings, no identity and no pixels."""
+
+    store: str
+    link_dir: str
+    settings: Settings
+
+    def open_store(self) -> Store:
+        """The store, to read and to put derived images into; only the committing process writes tables."""
+        return _open_store(self.store)
+
+    def fingerprinter(self) -> Fingerprinter:
+        """The releases of the settings, loaded once per worker."""
+        return _fingerprinter(self.settings.model_dump_json())
+
+    def read(self, photo: Row) -> Photo:
+        """The photo of a row of `photos`, read from the archive.
+
+        Raises UnavailableError when its file is gone or no longer holds these pixels.
+        """
+        from longderm.archive import content_hash, read_photo
+
+        path = _resolve(self.link_dir, photo["file_ref"])
+        if path is None or not Path(path).is_file():
+            raise UnavailableError(f"{photo['file_ref']}: the file is not in the archive any more; see `longderm find`")
+        pixels = read_photo(path, max_megapixels=self.settings.max_megapixels).pixels
+        if content_hash(pixels) != photo["content_hash"]:
+            raise UnavailableError(f"{photo['file_ref']}: the file has changed since intake; run with --source again")
+        return Photo(pixels, photo_meta(photo))
+
+
+class UnavailableError(LongdermError, OSError):
+    """A photo's file cannot be had now; the work stays pending and is tried again by the next run."""
+
+
+@dataclass
+class BatchResult:
+    """Rows for the tables, by name, that the committing process appends; what stays pending; the CPU time spent."""
+
+    rows: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    unavailable: list[str] = field(default_factory=list)
+    cpu_s: float = 0.0
+    entities: int = 0
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The rows in their tables' schemas (without `recorded_at`, which the commit fills in)."""
+        return {name: rows_to_table(name, rows) for name, rows in self.rows.items() if rows}
+
+
+def rows_to_table(name: str, rows: list[Row]) -> pa.Table:
+    """Rows as an arrow table in the schema of table `name`; a column that a row does not name is null."""
+    schema = TABLES[name].schema
+    schema = schema.remove(schema.get_field_index("recorded_at"))
+    unknown = sorted({column for row in rows for column in row} - set(schema.names))
+    if unknown:
+        raise KeyError(f"table {name} has no column {', '.join(unknown)}")
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def photo_meta(photo: Row) -> PhotoMeta:
+    """What the row of a photo says of how it was taken."""
+    return PhotoMeta(
+        modality=photo["modality"],
+        px_per_mm=photo["px_per_mm"],
+        px_per_mm_source=photo["px_per_mm_source"],
+        px_per_mm_error=photo["px_per_mm_error"],
+        polarised=photo["polarised"],
+        contact=photo["contact"],
+        magnification=photo["magnification"],
+        device=photo["device"],
+        caveats=tuple(photo["caveats"] or ()),
+    )
+
+
+def significant(value: Any) -> Any:
+    """A number rounded to six significant digits, so that low bits of another batch or build do not make another row."""
+    if isinstance(value, (float, np.floating)):
+        return None if not np.isfinite(value) else float(f"{value:.6g}")
+    return value
+
+
+def rounded(fields: Mapping[str, Any]) -> Row:
+    """The same fields with every float rounded to six significant digits; NaN becomes null."""
+    return {name: significant(value) for name, value in fields.items()}
+
+
+def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """A picture for people, uint8 (H, W, 3) sRGB, as JPEG."""
+    import cv2
+
+    done, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    assert done
+    return bytes(data)
+
+
+def encode_mask(mask: NDArray[np.bool_]) -> bytes:
+    """A bool (H, W) mask as a 1-bit PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def decode_mask(data: bytes) -> NDArray[np.bool_]:
+    """The bool (H, W) mask of a 1-bit PNG."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("1"), dtype=np.bool_)
+
+
+def start_worker(parent_pid: int | None = None) -> None:
+    """Set up a worker process: one thread per library, and an end with the parent that it works for."""
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import cv2
+
+    cv2.setNumThreads(1)
+    import torch
+
+    torch.set_num_threads(1)
+    if parent_pid is not None:
+        _end_with_parent(parent_pid)
+
+
+def _end_with_parent(parent_pid: int) -> None:
+    import threading
+
+    def watch() -> None:
+        while os.getppid() == parent_pid:
+            time.sleep(1.0)
+        os._exit(1)  # the parent was killed: nobody will take this worker's rows
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+@lru_cache(maxsize=4)
+def _open_store(uri: str) -> Store:
+    return Store(uri)
+
+
+@lru_cache(maxsize=4)
+def _fingerprinter(settings: str) -> Fingerprinter:
+    return Fingerprinter(Settings.model_validate_json(settings))
+
+
+def _resolve(link_dir: str, file_ref: str) -> Path | None:
+    return _open_link(link_dir).resolve(file_ref)
+
+
+@lru_cache(maxsize=4)
+def _open_link(link_dir: str) -> Any:
+    from longderm.archive import LinkTable
+
+    return LinkTable.open(Path(link_dir))
