@@ -1,0 +1,255 @@
+"""What the pages show, as small frozen values; no table and no picture inside, pictures are named by content hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from longderm.report.chart import AreaSeries
+
+#: The one state a lesion is listed under, in the order in which a page shows them.
+STATUSES = ("flagged", "not_judged", "no_change", "single_visit", "out_of_scope")
+Status = Literal["flagged", "not_judged", "no_change", "single_visit", "out_of_scope"]
+
+#: Whether a lesion's next visit is overdue; "unknown" where today's day on the patient's scale is not at hand.
+Overdue = Literal["overdue", "in_time", "excised", "undated", "unknown"]
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """What a report needs besides the tables.
+
+    as_of: the day that counts as today; as_of_days: the same day on each patient's own scale, or None where the link
+    table is not at hand (nothing is then said to be overdue); followup_months: a lesion not seen for longer is overdue;
+    models: kind -> version of the releases in use; simulated: the photos are not of real people.
+    """
+
+    as_of: date
+    as_of_days: dict[str, int] | None
+    followup_months: float
+    longderm_version: str
+    models: dict[str, str] = field(default_factory=dict)
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """Where the pages were written."""
+
+    worklist: Path
+    patients: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class PhotoView:
+    """One photo: how it was taken, how good it is, and the names of its pictures (None: there is none)."""
+
+    photo_id: str
+    day: int | None
+    when: str
+    modality: str
+    width_px: int
+    height_px: int
+    device: str | None
+    caveats: tuple[str, ...]
+    quality: float | None
+    quality_reasons: tuple[str, ...]
+    failures: tuple[str, ...]
+    preview_object: str | None
+    mask_object: str | None
+    area_mm2: float | None
+    long_diam_mm: float | None
+
+
+@dataclass(frozen=True)
+class VisitView:
+    """One visit of a lesion in one modality: the photo that is compared, and how many others there are."""
+
+    photo: PhotoView
+    others: int
+    judged: bool
+
+
+@dataclass(frozen=True)
+class DeltaView:
+    """One measured difference, as text: `sentence` says all of it."""
+
+    label: str
+    baseline: str
+    followup: str
+    delta: str
+    mdc: str
+    exceeds: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class PairView:
+    """One comparison; numbers and the heat map are there only where a rule issued them."""
+
+    pair_id: str
+    policy: str
+    baseline: PhotoView
+    followup: PhotoView
+    interval: str
+    verdict: str
+    rule: str
+    reasons: tuple[str, ...]
+    flagged: bool
+    score: float | None
+    p_value: float | None
+    strength: tuple[float, float]
+    findings: tuple[str, ...]
+    deltas: tuple[DeltaView, ...]
+    area_change_percent: float | None
+    area_mdc_mm2: float | None
+    area_mdc_percent: float | None
+    matrix: tuple[float, ...] | None
+    aligned_object: str | None
+    heatmap_object: str | None
+    alignment_confidence: float | None
+    model: str | None
+
+    @property
+    def issued(self) -> bool:
+        """A rule let this result out."""
+        return self.verdict in ("issued", "issued_with_caveat")
+
+    @property
+    def label(self) -> str:
+        """ "day 0 → month 3.2"."""
+        return f"{self.baseline.when} → {self.followup.when}"
+
+    @property
+    def above_noise(self) -> tuple[DeltaView, ...]:
+        """The differences above their minimal detectable change."""
+        return tuple(delta for delta in self.deltas if delta.exceeds)
+
+    @property
+    def against_first(self) -> bool:
+        """The baseline is the lesion's first visit (or a repeat without dates)."""
+        return self.policy != "previous"
+
+
+@dataclass(frozen=True)
+class TrajectoryView:
+    """All visits together; `growth` is None where no rule issued it."""
+
+    verdict: str
+    rule: str
+    reasons: tuple[str, ...]
+    growth: str | None
+    first_flagged: str | None
+
+
+@dataclass(frozen=True)
+class EventView:
+    """One dated event, as text."""
+
+    when: str
+    day: int | None
+    kind: str
+    diagnosis: str | None
+
+    @property
+    def text(self) -> str:
+        """ "month 4.1: excision (melanoma in situ)"."""
+        return f"{self.when}: {self.kind}" + (f" ({self.diagnosis})" if self.diagnosis else "")
+
+
+@dataclass(frozen=True)
+class SeriesView:
+    """A lesion's visits in one modality, oldest first, and the comparisons between them."""
+
+    modality: str
+    visits: tuple[VisitView, ...]
+    pairs: tuple[PairView, ...]
+
+
+@dataclass(frozen=True)
+class LesionView:
+    """One lesion with everything that its page section says."""
+
+    lesion_id: str
+    patient_id: str
+    site: str
+    special_site: str | None
+    status: Status
+    status_reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    visit_count: int
+    last_day: int | None
+    series: tuple[SeriesView, ...]
+    trajectory: TrajectoryView | None
+    events: tuple[EventView, ...]
+    area: AreaSeries | None
+    area_missing: str | None
+    excised: str | None
+    overdue: Overdue
+    overdue_periods: int
+    missing: bool
+
+    @property
+    def pairs(self) -> tuple[PairView, ...]:
+        """The comparisons of every modality."""
+        return tuple(pair for series in self.series for pair in series.pairs)
+
+    @property
+    def strongest(self) -> PairView | None:
+        """The flagged comparison with the highest score, or None."""
+        flagged = [pair for pair in self.pairs if pair.flagged]
+        return min(flagged, key=lambda pair: (tuple(-part for part in pair.strength), pair.pair_id), default=None)
+
+
+@dataclass(frozen=True)
+class PatientView:
+    """One patient's page."""
+
+    patient_id: str
+    about: tuple[str, ...]
+    lesions: tuple[LesionView, ...]
+    total_body: tuple[PhotoView, ...]
+    events: tuple[EventView, ...]
+
+    def with_status(self, status: str) -> tuple[LesionView, ...]:
+        """The lesions listed under `status`."""
+        return tuple(lesion for lesion in self.lesions if lesion.status == status)
+
+
+@dataclass(frozen=True)
+class QuarantineRow:
+    """One file that could not be used."""
+
+    file_ref: str
+    reason: str
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What became of every file: files = photos + duplicates + quarantine + ignored."""
+
+    files: int
+    photos: int
+    duplicates: int
+    quarantine: int
+    ignored: int
+    ignored_kinds: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class WorklistView:
+    """The worklist page: every lesion under its status, and what else wants attention."""
+
+    patients: tuple[str, ...]
+    lesions: dict[str, tuple[LesionView, ...]]
+    overdue: tuple[LesionView, ...]
+    overdue_unknown: int
+    missing: tuple[LesionView, ...]
+    excised: tuple[LesionView, ...]
+    total_body: tuple[tuple[str, tuple[PhotoView, ...]], ...]
+    quarantine: tuple[QuarantineRow, ...]
+    balance: Balance
