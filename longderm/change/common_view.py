@@ -1,0 +1,245 @@
+"""Both photos of a pair on one grid: what both show, brought to the same light by the skin around the lesion.
+
+Tanning, white balance and exposure multiply linear light, per channel, on skin and lesion alike. Dividing it out by the
+ring of skin around the lesion therefore leaves the lesion's own change, and a lesion that darkens together with its
+skin has not changed. Gains are estimated on the ring only: with the lesion in the estimate, growth would become a
+colour change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.imaging.artefacts import find_field_of_view, find_glare, find_hair
+from longderm.imaging.colour import linear_to_lab, srgb_to_linear
+from longderm.imaging.grid import reduce_pixels, reduced_shape
+from longderm.photo import Photo
+
+#: Longer side of the grid on which a pair is compared: a lesion that fills a fifth of it still measures 100 px, and a
+#: pair costs tens of milliseconds.
+COMPARISON_SIDE_PX = 512
+
+#: The alignment's residual, as a share of the lesion's diameter: differences are smoothed on this scale, since what is
+#: finer may be nothing but a shift that the alignment left.
+RESIDUAL_SHARE_OF_DIAMETER = 0.02
+#: ... and at least this many pixels of the comparison grid.
+RESIDUAL_MIN_PX = 1.5
+
+#: The border band reaches this share of the diameter to both sides of the border: growth and the mask's own
+#: uncertainty live there, so it is judged apart from the core.
+BAND_SHARE_OF_DIAMETER = 0.06
+
+#: The skin ring: from here ...
+RING_INNER_SHARE = 0.10
+#: ... to here outside of both lesions, as shares of the diameter.
+RING_OUTER_SHARE = 0.45
+#: Fewer pixels of skin than this (on the comparison grid) tell no colour.
+RING_MIN_PX = 150
+#: A lighting gradient is fitted where the ring is seen in at least this many of eight directions; else one gain.
+RING_MIN_DIRECTIONS = 6
+#: Added to linear light before its logarithm (about one step of 8 bits near black).
+_LIGHT_FLOOR = 0.003
+#: Skin pixels used for the fit, at most; their noise is averaged out long before.
+_FIT_MAX_PIXELS = 4000
+#: Pixels off the fit by more than this many robust standard deviations (naevi, hair rests) leave it.
+_FIT_OUTLIER_SD = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class CommonView:
+    """A pair on the comparison grid, (h, w), a reduced copy of the baseline.
+
+    scale: comparison pixels per baseline pixel; diameter_px: of the disc with the baseline lesion's area; residual_px:
+    the scale of smoothing; seen: inside of both fields of view; valid: seen, and free of hair and glare in both;
+    baseline_lesion, followup_lesion: the masks; core: lesion in both, without the border band; band: the border band;
+    ring: valid skin around both; baseline_lab, followup_lab: float32 (h, w, 3), the follow-up in the baseline's light;
+    skin_known: the ring is large enough to compare colours.
+    """
+
+    shape: tuple[int, int]
+    scale: float
+    diameter_px: float
+    residual_px: float
+    seen: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    baseline_lesion: NDArray[np.bool_]
+    followup_lesion: NDArray[np.bool_]
+    core: NDArray[np.bool_]
+    band: NDArray[np.bool_]
+    ring: NDArray[np.bool_]
+    baseline_lab: NDArray[np.float32]
+    followup_lab: NDArray[np.float32]
+    skin_known: bool
+
+
+def build_common_view(
+    baseline: Photo,
+    followup: Photo,
+    matrix: NDArray[np.float64],
+    masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+) -> CommonView:
+    """Bring a pair onto the comparison grid and into the same light.
+
+    matrix: (3, 3), baseline to follow-up pixels; masks: the lesion in each photo, bool (H, W) on its native grid.
+    """
+    import cv2
+
+    shape = reduced_shape(baseline.shape, COMPARISON_SIDE_PX)
+    small = reduce_pixels(baseline.pixels, shape)
+    density = shape[1] / baseline.shape[1]
+    # The follow-up is reduced to about the same density first: warping a large photo straight down would alias.
+    stretch = float(np.sqrt(abs(np.linalg.det(np.asarray(matrix)[:2, :2]))))
+    longer = max(8, round(max(followup.shape) * min(1.0, density / stretch)))
+    source_shape = reduced_shape(followup.shape, longer)
+    source = reduce_pixels(followup.pixels, source_shape)
+    to_source = _pixel_map(followup.shape, source_shape) @ matrix @ np.linalg.inv(_pixel_map(baseline.shape, shape))
+
+    def bring(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(image, to_source[:2], (shape[1], shape[0]), flags=flags), dtype=np.uint8)
+
+    def bring_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return bring(mask.astype(np.uint8) * 255) > 127
+
+    warped = bring(source)
+    lesion_b = _reduce_mask(masks[0], shape)
+    lesion_f = bring(_reduce_soft(masks[1], source_shape)) > 127
+    seen = find_field_of_view(small) & bring_mask(find_field_of_view(source))
+    clear = ~(find_hair(small) | find_glare(small)) & bring_mask(~(find_hair(source) | find_glare(source)))
+    valid = seen & clear
+
+    diameter = float(2.0 * np.sqrt(max(float(lesion_b.sum()), 1.0) / np.pi))
+    residual = max(RESIDUAL_MIN_PX, RESIDUAL_SHARE_OF_DIAMETER * diameter)
+    core, band, around = _regions(lesion_b, lesion_f, diameter)
+    ring = around & valid
+    light_b, light_f = srgb_to_linear(small), srgb_to_linear(warped)
+    skin_known = int(ring.sum()) >= RING_MIN_PX
+    if skin_known:
+        light_f = light_f * _relative_gain(light_b, light_f, ring, lesion_b, valid, residual)
+    return CommonView(
+        shape=shape,
+        scale=density,
+        diameter_px=diameter,
+        residual_px=residual,
+        seen=seen,
+        valid=valid,
+        baseline_lesion=lesion_b & seen,
+        followup_lesion=lesion_f & seen,
+        core=core & valid,
+        band=band & valid,
+        ring=ring,
+        baseline_lab=linear_to_lab(light_b),
+        followup_lab=linear_to_lab(light_f),
+        skin_known=skin_known,
+    )
+
+
+def smooth(values: NDArray[np.float32], weight: NDArray[np.bool_], sigma_px: float) -> NDArray[np.float32]:
+    """Gaussian mean of `values` (h, w[, c]) over the pixels of `weight` only; 0 where none is near."""
+    import cv2
+
+    mask = weight.astype(np.float32)
+    total = cv2.GaussianBlur(mask, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
+    spread = mask[..., None] if values.ndim == 3 else mask
+    blurred = cv2.GaussianBlur(values * spread, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
+    share = total[..., None] if values.ndim == 3 else total
+    return np.where(share > 1e-3, blurred / np.maximum(share, np.float32(1e-3)), np.float32(0)).astype(np.float32)
+
+
+def _pixel_map(native: tuple[int, int], reduced: tuple[int, int]) -> NDArray[np.float64]:
+    """Native to reduced pixel coordinates, centres at integers, (3, 3)."""
+    sx, sy = reduced[1] / native[1], reduced[0] / native[0]
+    return np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
+
+
+def _reduce_soft(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    import cv2
+
+    full = mask.astype(np.uint8) * 255
+    if mask.shape == shape:
+        return full
+    return np.asarray(cv2.resize(full, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _reduce_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    return np.asarray(_reduce_soft(mask, shape) > 127)
+
+
+def _regions(
+    lesion_b: NDArray[np.bool_], lesion_f: NDArray[np.bool_], diameter: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Core, border band and surrounding skin, by distance from the lesions' borders."""
+    import cv2
+
+    margin = max(2.0, BAND_SHARE_OF_DIAMETER * diameter)
+    both, either = lesion_b & lesion_f, lesion_b | lesion_f
+    # One ring of zeros around: a lesion cut by the photo's edge has its border there, too.
+    depth = cv2.distanceTransform(np.pad(both, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    outside = cv2.distanceTransform((~either).astype(np.uint8), cv2.DIST_L2, 5)
+    core = depth > margin
+    band = (outside <= margin) & ~core
+    around = (outside > RING_INNER_SHARE * diameter) & (outside <= RING_OUTER_SHARE * diameter)
+    return core, band, around
+
+
+def _relative_gain(
+    light_b: NDArray[np.float32],
+    light_f: NDArray[np.float32],
+    ring: NDArray[np.bool_],
+    lesion: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+    sigma_px: float,
+) -> NDArray[np.float32]:
+    """Baseline light over follow-up light on the skin, per channel, (h, w, 3): a gain with a linear gradient."""
+    floor = np.float32(_LIGHT_FLOOR)
+    skin = valid & ~lesion
+    log_b = np.log(smooth(light_b, skin, sigma_px) + floor)
+    log_f = np.log(smooth(light_f, skin, sigma_px) + floor)
+    ys, xs = np.nonzero(ring)
+    step = max(1, -(-len(ys) // _FIT_MAX_PIXELS))
+    ys, xs = ys[::step], xs[::step]
+    ratio = (log_b - log_f)[ys, xs].astype(np.float64)
+    height, width = ring.shape
+    unit = float(max(height, width))
+    design = np.column_stack([np.ones(len(ys)), xs / unit, ys / unit])
+    if not _surrounds(ring, lesion):
+        design = design[:, :1]
+    grid_y, grid_x = np.mgrid[0:height, 0:width]
+    gain = np.empty((height, width, 3), dtype=np.float32)
+    for channel in range(3):
+        coefficients = _robust_fit(design, ratio[:, channel])
+        fitted = design @ coefficients
+        plane = np.full((height, width), coefficients[0])
+        if len(coefficients) == 3:
+            plane = plane + coefficients[1] * grid_x / unit + coefficients[2] * grid_y / unit
+        # Beyond the ring the gradient is not known to go on.
+        gain[..., channel] = np.exp(np.clip(plane, fitted.min(), fitted.max()))
+    return gain
+
+
+def _surrounds(ring: NDArray[np.bool_], lesion: NDArray[np.bool_]) -> bool:
+    """Whether the skin ring is seen in most of eight directions from the lesion."""
+    if not lesion.any():
+        return False
+    ly, lx = np.nonzero(lesion)
+    ys, xs = np.nonzero(ring)
+    sector = np.floor((np.arctan2(ys - ly.mean(), xs - lx.mean()) + np.pi) / (np.pi / 4)).astype(int) % 8
+    counts = np.bincount(sector, minlength=8)
+    return int((counts >= max(10, 0.02 * len(ys))).sum()) >= RING_MIN_DIRECTIONS
+
+
+def _robust_fit(design: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares, twice refitted without outliers; the first fit is the median."""
+    keep = np.ones(len(target), dtype=bool)
+    coefficients: NDArray[np.float64] = np.zeros(design.shape[1])
+    coefficients[0] = float(np.median(target))
+    for _ in range(3):
+        residual = target - design @ coefficients
+        centre = float(np.median(residual[keep]))
+        spread = 1.4826 * float(np.median(np.abs(residual[keep] - centre)))
+        keep = np.abs(residual - centre) <= max(_FIT_OUTLIER_SD * spread, 1e-6)
+        coefficients = np.asarray(np.linalg.lstsq(design[keep], target[keep], rcond=None)[0], dtype=np.float64)
+    return coefficients

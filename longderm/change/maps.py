@@ -1,0 +1,157 @@
+"""Differences that need both photos on one grid: colour, structure, the border's movement, and the heat map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.change.common_view import CommonView, smooth
+
+#: A region smaller than this (comparison pixels) is too little tissue to be compared.
+REGION_MIN_PX = 60
+#: Dermoscopic structure (network meshes, globules, streaks) lies between these shares of a lesion's diameter: finer is
+#: sharpness of the photo, coarser is colour.
+STRUCTURE_FINE_SHARE = 0.02
+STRUCTURE_COARSE_SHARE = 0.07
+#: Structure energy below this (Lab units squared) is camera noise and no structure.
+STRUCTURE_ENERGY_FLOOR = 0.25
+#: Follow-up contrast may differ from the baseline's by this factor through optics alone; more is not explained away.
+CONTRAST_RANGE = (0.7, 1.4)
+#: Directions in which the border's movement is followed.
+BORDER_DIRECTIONS = 24
+
+
+@dataclass(frozen=True)
+class MapDifferences:
+    """What the aligned images differ in; None where there is too little tissue or skin to tell.
+
+    colour: ((L*, a*, b*) of the core minus the skin ring, in the baseline, and in the follow-up), medians, in the
+    baseline's light; colour_local: 95th percentile over the core of the colour difference that a common shift and
+    contrast do not explain, Lab units; colour_border: 90th percentile over the border band of the same, Lab units;
+    structure_pattern: 1 minus the correlation of the structure, 0 to 2; structure_energy: log ratio of structure
+    energy in the core against that of the skin ring; border_asymmetry: how unevenly the border moved, as a share of
+    the lesion's mean radius.
+    """
+
+    colour: tuple[tuple[float, float, float], tuple[float, float, float]] | None
+    colour_local: float | None
+    colour_border: float | None
+    structure_pattern: float | None
+    structure_energy: float | None
+    border_asymmetry: float | None
+
+
+def compare_maps(view: CommonView) -> MapDifferences:
+    """Measure what differs between the two photos of a common view."""
+    core = view.core if int(view.core.sum()) >= REGION_MIN_PX else None
+    colour = local = border = None
+    if view.skin_known and core is not None:
+        soft_b = smooth(view.baseline_lab, view.valid, view.residual_px)
+        soft_f = smooth(view.followup_lab, view.valid, view.residual_px)
+        skin_b, skin_f = (np.median(lab[view.ring], axis=0) for lab in (soft_b, soft_f))
+        colour = (_triple(np.median(soft_b[core], axis=0) - skin_b), _triple(np.median(soft_f[core], axis=0) - skin_f))
+        unexplained = _unexplained_difference(soft_b, soft_f, core)
+        local = float(np.percentile(unexplained[core], 95))
+        if int(view.band.sum()) >= REGION_MIN_PX:
+            border = float(np.percentile(unexplained[view.band], 90))
+    pattern, energy = _compare_structure(view, core) if core is not None else (None, None)
+    return MapDifferences(colour, local, border, pattern, energy, border_asymmetry(view))
+
+
+def heat_map(view: CommonView, native_shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Colour difference in the baseline's light, Lab units, float32 on the baseline's native grid.
+
+    Smoothed on the scale of the alignment's residual; hair and glare are filled from around them; NaN outside of what
+    both photos show, and everywhere where no skin is seen to bring both into the same light.
+    """
+    import cv2
+
+    height, width = native_shape
+    if not view.skin_known:
+        return np.full(native_shape, np.nan, dtype=np.float32)
+    difference = smooth(view.followup_lab - view.baseline_lab, view.valid, view.residual_px)
+    distance = np.sqrt((difference**2).sum(axis=-1)).astype(np.float32)
+    full = cv2.resize(distance, (width, height), interpolation=cv2.INTER_LINEAR)
+    seen = cv2.resize(view.seen.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.where(seen > 0, full, np.float32(np.nan)).astype(np.float32)
+
+
+def border_asymmetry(view: CommonView) -> float | None:
+    """How unevenly the border moved: standard deviation over directions of the change of radius, per mean radius.
+
+    Growth that is the same in all directions, and an error of the scale, give 0. Directions in which either border
+    leaves what both photos show are left out; None where less than half of them remain.
+    """
+    if not (view.baseline_lesion.any() and view.followup_lesion.any()):
+        return None
+    ys, xs = np.nonzero(view.baseline_lesion)
+    centre = (float(ys.mean()), float(xs.mean()))
+    area_b, area_f = (_sector_areas(mask, centre) for mask in (view.baseline_lesion, view.followup_lesion))
+    usable = ~_cut_sectors(view, centre)
+    if usable.sum() < BORDER_DIRECTIONS // 2:
+        return None
+    # The radius of the disc sector with the same area: steadier than where a ray crosses the border.
+    radius_b, radius_f = (np.sqrt(2.0 * area * BORDER_DIRECTIONS / (2.0 * np.pi)) for area in (area_b, area_f))
+    moved = (radius_f - radius_b)[usable] / max(float(radius_b.mean()), 1.0)
+    return float(np.std(moved))
+
+
+def _triple(values: NDArray[np.floating]) -> tuple[float, float, float]:
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def _unexplained_difference(
+    soft_b: NDArray[np.float32], soft_f: NDArray[np.float32], core: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Length of the Lab difference after the core's common shift and contrast are taken out, (h, w)."""
+    residual = np.empty_like(soft_b)
+    for channel in range(3):
+        b, f = soft_b[..., channel], soft_f[..., channel]
+        centre_b, centre_f = float(np.median(b[core])), float(np.median(f[core]))
+        spread_b = float(np.median(np.abs(b[core] - centre_b)))
+        spread_f = float(np.median(np.abs(f[core] - centre_f)))
+        contrast = float(np.clip(spread_f / spread_b, *CONTRAST_RANGE)) if spread_b > 0.2 else 1.0
+        residual[..., channel] = (f - centre_f) - contrast * (b - centre_b)
+    return np.asarray(np.sqrt((residual**2).sum(axis=-1)), dtype=np.float32)
+
+
+def _compare_structure(view: CommonView, core: NDArray[np.bool_]) -> tuple[float | None, float | None]:
+    """(1 - correlation of the band-passed lightness over the core, log ratio of its energy against the skin's)."""
+    fine = max(view.residual_px, STRUCTURE_FINE_SHARE * view.diameter_px)
+    coarse = max(2.0 * fine, STRUCTURE_COARSE_SHARE * view.diameter_px)
+    bands = []
+    for lab in (view.baseline_lab, view.followup_lab):
+        lightness = np.ascontiguousarray(lab[..., 0])
+        bands.append(smooth(lightness, view.valid, fine) - smooth(lightness, view.valid, coarse))
+    b, f = (band[core].astype(np.float64) for band in bands)
+    b, f = b - b.mean(), f - f.mean()
+    norm = float(np.sqrt((b @ b) * (f @ f)))
+    flat = len(b) * STRUCTURE_ENERGY_FLOOR
+    pattern = 1.0 - float(b @ f) / norm if norm > flat else None
+    energy = float(np.log((f @ f + flat) / (b @ b + flat)))
+    if view.skin_known:
+        skin_b, skin_f = (float((band[view.ring].astype(np.float64) ** 2).mean()) for band in bands)
+        energy -= float(np.log((skin_f + STRUCTURE_ENERGY_FLOOR) / (skin_b + STRUCTURE_ENERGY_FLOOR)))
+    return pattern, energy
+
+
+def _sector_areas(mask: NDArray[np.bool_], centre: tuple[float, float]) -> NDArray[np.float64]:
+    ys, xs = np.nonzero(mask)
+    return np.bincount(_sectors(ys, xs, centre), minlength=BORDER_DIRECTIONS).astype(np.float64)
+
+
+def _cut_sectors(view: CommonView, centre: tuple[float, float]) -> NDArray[np.bool_]:
+    """Directions in which a lesion reaches the edge of what both photos show."""
+    import cv2
+
+    edge = cv2.erode(np.pad(view.seen, 1).astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1] == 0
+    ys, xs = np.nonzero((view.baseline_lesion | view.followup_lesion) & edge & view.seen)
+    return np.bincount(_sectors(ys, xs, centre), minlength=BORDER_DIRECTIONS) > 0
+
+
+def _sectors(ys: NDArray[np.intp], xs: NDArray[np.intp], centre: tuple[float, float]) -> NDArray[np.intp]:
+    angle = np.arctan2(ys - centre[0], xs - centre[1])
+    turn = np.floor((angle + np.pi) * BORDER_DIRECTIONS / (2.0 * np.pi))
+    return np.asarray(turn % BORDER_DIRECTIONS, dtype=np.intp)
