@@ -1,0 +1,55 @@
+"""Render one photo of one lesion: skin, pigment, light, artefacts, camera. The pose is exact truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.simulate.artefacts import add_artefacts, dark_corners
+from longderm.simulate.exposure import Shot, expose, glare_and_relief, light
+from longderm.simulate.history import LesionHistory, LesionState
+from longderm.simulate.pigment import BLUE_GREY, KERATIN, SCAR_WHITE, LesionLooks, render_pigment
+from longderm.simulate.skin import SkinField, reflect, skin_chromophores
+
+#: The whole number of nodes per mm of skin lattices for dermoscopic photos, and how wide they are.
+SKIN_PER_MM = 26.0
+SKIN_EXTENT_MM = 30.0
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A rendered photo: `pixels` uint8 (H, W, 3) sRGB, `mask` bool (H, W) where the lesion truly is, its area."""
+
+    pixels: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+    @property
+    def area_px(self) -> int:
+        """Pixels of the lesion that lie inside the frame."""
+        return int(self.mask.sum())
+
+
+def render(
+    skin: SkinField, looks: LesionLooks, history: LesionHistory, state: LesionState, shot: Shot, tan: float
+) -> Rendering:
+    """Render a lesion in `state` as `shot` sees it, on a skin tanned by `tan` (0 to 1)."""
+    size = shot.size
+    melanin, blood, relief = skin_chromophores(skin, shot.seed, shot.matrix, size, tan, shot.px_per_mm)
+    pigment = render_pigment(looks, history, state, history.outline_at(state), shot.matrix, size, tan)
+    window = pigment.window
+    melanin[window] += pigment.melanin
+    blood[window] += pigment.blood
+    rgb = reflect(melanin, blood)
+    part = rgb[window]
+    part += pigment.blue[..., None] * (BLUE_GREY - part)
+    part += pigment.white[..., None] * (SCAR_WHITE - part)
+    part += pigment.keratin[..., None] * (KERATIN - part)
+    rgb = glare_and_relief(rgb, relief, shot)
+    rgb = add_artefacts(rgb, shot)
+    rgb = light(rgb, shot)
+    pixels = expose(dark_corners(rgb, shot), shot)
+    mask = np.zeros(size, bool)
+    mask[window] = pigment.inside
+    return Rendering(pixels, mask)
