@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from longderm.flows.embedded import prepare_environment
+from .embedded import prepare_environment
 
 prepare_environment()
 
@@ -24,9 +24,10 @@ from prefect.futures import as_completed  # noqa: E402
 from prefect.task_runners import ProcessPoolTaskRunner  # noqa: E402
 
 from longderm import stages  # noqa: E402
-from longderm.flows.guard import guarded  # noqa: E402
-from longderm.flows.progress import Progress  # noqa: E402
 from longderm.settings import Settings  # noqa: E402
+
+from .guard import guarded  # noqa: E402
+from .progress import Progress  # noqa: E402
 
 #: Tries after the first for a batch that fails as a whole (a share that hiccups), and the seconds between them.
 RETRIES, RETRY_DELAYS_S = 2, [1, 10]
@@ -67,8 +68,8 @@ def monitor(
 ) -> dict[str, Any]:
     """Bring a store up to date with its archive; returns the run's summary.
 
-    `source` holds the fields of `stages.Source`, `settings` those of `Settings`; `command` is "ingest" to take photos in
-    and stop there, or "monitor"; `progress` shows a bar at a terminal.
+    `source` holds the fields of `stages.Source`, `settings` those of `Settings`; `command` is "ingest" to take photos
+    in and stop there, or "monitor"; `progress` shows a bar at a terminal.
     """
     run = stages.Run.open(store, Settings(**(settings or {})), command, stages.Source(**source) if source else None)
     with ExitStack() as stack:
@@ -112,7 +113,7 @@ class _Pool:
 
     def _try(self, work: Any, batches: Sequence[Sequence[Any]], **more: Any) -> Any:
         runner = self._start()
-        futures = {
+        futures: dict[Any, Sequence[Any]] = {
             runner.submit(work, parameters={"batch": batch, "place": self._place, **more}): batch for batch in batches
         }
         failed = []

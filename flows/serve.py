@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from longderm.errors import StageError, UsageError
-from longderm.flows.embedded import prepare_environment
-from longderm.flows.guard import guarded
 from longderm.settings import Settings
 from longderm.stages.source import Source
 from longderm.store import local_folder
+
+from .embedded import prepare_environment
+from .guard import guarded
 
 #: How long Prefect's own server may take to start on a busy machine.
 _SERVER_START_S = 180.0
@@ -29,18 +30,20 @@ def serve_monitor(store: str | Path, source: Source, settings: Settings, cron: s
     With PREFECT_API_URL set the schedule is kept by that server; else a server of our own is started on loopback and
     ends with this process. Raises UsageError for a cron that cannot be read.
     """
-    prepare_environment()
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
-    with guarded(uuid.uuid4().hex), _server():
-        from prefect.client.schemas.schedules import CronSchedule
+    prepare_environment()
+    with guarded(uuid.uuid4().hex), own_server():
+        from prefect.schedules import Cron
         from prefect.types.entrypoint import EntrypointType
 
-        from longderm.flows.monitor import monitor
+        from .monitor import monitor
 
         try:
-            schedule = CronSchedule(cron=cron, timezone=_timezone())
+            schedule = Cron(cron, timezone=_timezone())
         except ValueError as error:
-            raise UsageError(f"--cron {cron!r} cannot be read: five fields, such as '0 2 * * *' ({error.__class__.__name__})") from None
+            raise UsageError(
+                f"--cron {cron!r} cannot be read: five fields, such as '0 2 * * *' ({error.__class__.__name__})"
+            ) from None
         root = local_folder(store)
         monitor.serve(
             name=f"monitor-{root.name}",
@@ -52,23 +55,34 @@ def serve_monitor(store: str | Path, source: Source, settings: Settings, cron: s
             },
             entrypoint_type=EntrypointType.MODULE_PATH,
             print_starting_message=True,
-            # A run that is still busy when the next is due keeps it: the store has one committer.
-            global_limit=1,
+            limit=1,  # the store has one committer: a run that is due while one is busy waits
         )
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[None]:
+def own_server() -> Iterator[str]:
+    """Run a Prefect server on loopback for the body, and name it in PREFECT_API_URL, unless that names one already."""
     if os.environ.get("PREFECT_API_URL"):
-        yield
+        yield os.environ["PREFECT_API_URL"]
         return
     port = _free_port()
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     try:
         _wait_until_up(process, port)
-        yield
+        yield os.environ["PREFECT_API_URL"]
     finally:
         del os.environ["PREFECT_API_URL"]
         process.terminate()

@@ -24,7 +24,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from longderm.errors import AccessError, RefusedError, SourceNotFoundError, StoreLockedError, StoreVersionError, UsageError
+from longderm.errors import (
+    AccessError,
+    RefusedError,
+    SourceNotFoundError,
+    StoreLockedError,
+    StoreVersionError,
+    UsageError,
+)
 from longderm.schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, TABLES
 
 if TYPE_CHECKING:
@@ -53,7 +60,9 @@ class Store:
             found = int(described["schema_version"])
             self.key_id = str(described["key_id"])
         except FileNotFoundError:
-            raise SourceNotFoundError(f"no store at {self.root}; `longderm ingest SOURCE --store {self.root}` makes one") from None
+            raise SourceNotFoundError(
+                f"no store at {self.root}; `longderm ingest SOURCE --store {self.root}` makes one"
+            ) from None
         except PermissionError:
             raise AccessError(f"the store at {self.root} cannot be read; check its permissions") from None
         except (ValueError, KeyError, TypeError, OSError):
@@ -110,7 +119,7 @@ class Store:
         return current_rows(name, self.table(name), expected)
 
     def append(self, name: str, rows: pa.Table, run_id: str) -> int:
-        """Append rows in one commit; `recorded_at` is filled in here. Returns the number of rows; none commits nothing."""
+        """Append rows in one commit, with `recorded_at`; returns how many. Nothing is committed for no rows."""
         if not len(rows):
             return 0
         from deltalake import CommitProperties, write_deltalake
@@ -135,7 +144,9 @@ class Store:
             with _clear_access_errors(self.root):
                 table = DeltaTable(str(path), version=version)
         except TableNotFoundError:
-            raise AccessError(f"table {name} is missing in the store at {self.root}; restore it from a backup") from None
+            raise AccessError(
+                f"table {name} is missing in the store at {self.root}; restore it from a backup"
+            ) from None
         except DeltaError as error:
             what = f"version {version} of table {name}" if version is not None else f"table {name}"
             raise AccessError(f"{what} cannot be read in the store at {self.root}: {_one_line(error)}") from None
@@ -150,7 +161,7 @@ class Store:
     # -- objects -----------------------------------------------------------------------------------------------
 
     def put_object(self, data: bytes, suffix: str) -> str:
-        """Keep a derived image; returns its name: the SHA-256 of its bytes and `suffix`. The same bytes are kept once."""
+        """Keep a derived image, once; returns its name: the SHA-256 of its bytes and `suffix`."""
         name = hashlib.sha256(data).hexdigest() + suffix
         path = self._object_path(name)
         if not path.exists():
@@ -163,7 +174,9 @@ class Store:
         try:
             return self._object_path(name).read_bytes()
         except FileNotFoundError:
-            raise SourceNotFoundError(f"object {name} is missing in the store at {self.root}; restore it from a backup") from None
+            raise SourceNotFoundError(
+                f"object {name} is missing in the store at {self.root}; restore it from a backup"
+            ) from None
 
     def _object_path(self, name: str) -> Path:
         return self.root / "objects" / name[:2] / name
@@ -185,7 +198,9 @@ class Store:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.read(handle, 400).decode(errors="replace") or "another process"
-                raise StoreLockedError(f"the store at {self.root} is in use by {holder}; wait until it has ended") from None
+                raise StoreLockedError(
+                    f"the store at {self.root} is in use by {holder}; wait until it has ended"
+                ) from None
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"longderm {command}, process {os.getpid()} on {socket.gethostname()}".encode(), 0)
             yield
@@ -229,7 +244,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 def _make_store(root: Path, key_id: str) -> None:
     with _clear_access_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        strangers = {path.name for path in root.iterdir() if not path.name.startswith(".")} - {"tables", "objects", "lock"}
+        strangers = {path.name for path in root.iterdir() if not path.name.startswith(".")} - {
+            "tables",
+            "objects",
+            "lock",
+        }
         if strangers:
             raise UsageError(f"--store {root}: the folder is not empty and holds no store; name an empty or new one")
         _require_no_replace(root)
@@ -269,7 +288,9 @@ def _require_no_replace(root: Path) -> None:
     finally:
         probe.unlink(missing_ok=True)
         taken.unlink(missing_ok=True)
-    raise RefusedError(f"--store {root}: this file system cannot create a file without replacing one; choose a local disk")
+    raise RefusedError(
+        f"--store {root}: this file system cannot create a file without replacing one; choose a local disk"
+    )
 
 
 @contextlib.contextmanager

@@ -55,7 +55,8 @@ def machine_class() -> str:
     """What kind of machine a figure was measured on; no name of one machine."""
     import os
 
-    return f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    cores, system = len(os.sched_getaffinity(0)), f"{platform.machine()}, {platform.system()}"
+    return f"{cores} cores, {system}, Python {platform.python_version()}"
 
 
 def _parse(text: str) -> Any:

@@ -1,6 +1,6 @@
 """The stages between an archive and its reports, each from table to table with a name, a key and a fingerprint.
 
-    intake -> previews, quality, masks, measures -> alignments, changes -> decisions -> trajectories
+intake -> previews, quality, masks, measures -> alignments, changes -> decisions -> trajectories
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from longderm.stages.place import BatchResult, Place, start_worker
 from longderm.stages.run import (
     BatchFailure,
     Run,
@@ -22,7 +23,6 @@ from longderm.stages.run import (
     work_on_pairs,
     work_on_photos,
 )
-from longderm.stages.place import BatchResult, Place, start_worker
 from longderm.stages.source import Source
 from longderm.stages.work import STAGES, Work, current_tables, find_work
 

@@ -1,4 +1,4 @@
-"""The stages that work on a pair: alignments and changes. A lesion's photos are decoded and prepared once for all pairs."""
+"""The stages that work on a pair: alignments and changes. A lesion's photos are decoded and prepared once."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def _work_on(
                 "interval_days": pair.interval_days,
             }
         try:
-            baseline, followup = (_get_ready(photo, item, ready, place, store) for photo in (pair.baseline, pair.followup))
+            baseline, followup = (
+                _get_ready(photo, item, ready, place, store) for photo in (pair.baseline, pair.followup)
+            )
             if stage == "alignments":
                 alignment = align(baseline.prepared, followup.prepared)
                 row |= alignment_row(alignment)
@@ -109,9 +111,7 @@ def _work_on(
         result.rows[stage].append(row)
 
 
-def _get_ready(
-    photo: Row, item: PairWork, ready: dict[str, _Ready | Exception], place: Place, store: Store
-) -> _Ready:
+def _get_ready(photo: Row, item: PairWork, ready: dict[str, _Ready | Exception], place: Place, store: Store) -> _Ready:
     photo_id = photo["photo_id"]
     if photo_id not in ready:
         try:
@@ -150,6 +150,8 @@ def read_alignment(row: Row) -> Alignment:
         confidence=row["confidence"],
         reason=row["reason"],
         overlap=row["overlap"],
+        scale=row["scale"],
+        rotation_deg=row["rotation_deg"],
     )
 
 
@@ -189,10 +191,8 @@ def read_measures(row: Row) -> Measures:
     return Measures(**{name: row[name] for name in _MEASURE_FIELDS})
 
 
-def _pictures(
-    change: Change, baseline: Photo, followup: Photo, matrix: NDArray[np.float64], store: Store
-) -> Row:
-    """The follow-up in the baseline's frame, and the difference over the baseline, both on the baseline's preview grid."""
+def _pictures(change: Change, baseline: Photo, followup: Photo, matrix: NDArray[np.float64], store: Store) -> Row:
+    """The follow-up in the baseline's frame, and the difference over it, both on the baseline's preview grid."""
     from longderm.change import draw_heatmap
     from longderm.imaging import preview
 

@@ -37,7 +37,7 @@ def photo_work(work: Work) -> list[PhotoWork]:
 
 
 def run_photo_batch(batch: Sequence[PhotoWork], place: Place) -> BatchResult:
-    """Work on some photos; what fails on one of them becomes its row, or leaves it pending if its file is not at hand."""
+    """Work on some photos; a failure on one becomes its row, or leaves it pending if its file is not at hand."""
     result = BatchResult()
     started = time.process_time()
     store = place.open_store()

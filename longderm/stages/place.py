@@ -100,7 +100,7 @@ def photo_meta(photo: Row) -> PhotoMeta:
 
 
 def significant(value: Any) -> Any:
-    """A number rounded to six significant digits, so that low bits of another batch or build do not make another row."""
+    """A number rounded to six significant digits: low bits of another build must not make another row."""
     if isinstance(value, (float, np.floating)):
         return None if not np.isfinite(value) else float(f"{value:.6g}")
     return value

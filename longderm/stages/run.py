@@ -8,6 +8,7 @@ takes a function that turns batches into results.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -59,6 +60,7 @@ class Run:
     as_of: date
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _clock_s: float = field(default_factory=time.monotonic)
     counts: Counter[str] = field(default_factory=Counter)
     unavailable: set[str] = field(default_factory=set)
     cpu_s: float = 0.0
@@ -130,7 +132,7 @@ def is_nothing_new(run: Run) -> bool:
 
 
 def intake(run: Run, execute: Callable[[Batches], Results]) -> None:
-    """Take in what is new in the source. Reading is spooled in the link table, so a killed run goes on where it stood."""
+    """Take in what is new. Reading is spooled in the link table, so a killed run goes on where it stood."""
     from longderm.archive import clear_spool
 
     if run.source is None:
@@ -146,8 +148,6 @@ def intake(run: Run, execute: Callable[[Batches], Results]) -> None:
 
 def run_intake_batch(batch: Sequence[str], place: Place, source: Source) -> BatchResult:
     """Read some files of the archive into the spool (in a worker)."""
-    import time
-
     from longderm.archive import read_into_spool
 
     started = time.process_time()
@@ -192,6 +192,7 @@ def finish(run: Run) -> dict[str, Any]:
         "unavailable": sorted(run.unavailable),
         "pending": {} if run.command == "ingest" else {s: len(work.pending[s]) for s in STAGES if work.pending[s]},
         "cpu_s": round(run.cpu_s, 3),
+        "wall_s": round(time.monotonic() - run._clock_s, 3),
     }
     _record(run, summary)
     return summary

@@ -32,8 +32,12 @@ class Source:
 
     def absolute(self) -> Source:
         """The same source by absolute paths, for a process that starts in another folder."""
-        paths = [str(Path(p).absolute()) if p else None for p in (self.root, self.mapping, self.metadata, self.events)]
-        return Source(str(paths[0]), *paths[1:], pattern=self.pattern)
+
+        def absolute(path: str | None) -> str | None:
+            return str(Path(path).absolute()) if path else None
+
+        root = self.root if "://" in self.root else str(Path(self.root).absolute())
+        return Source(root, absolute(self.mapping), absolute(self.metadata), absolute(self.events), self.pattern)
 
     def require(self) -> None:
         """Raise SourceNotFoundError, AccessError or UsageError when the source cannot be read or is empty."""

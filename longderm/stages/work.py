@@ -71,7 +71,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Work:
-    """The plan over a store: what should be there (`expected`, stage -> key -> fingerprint) and what of it is missing."""
+    """The plan over a store: what should be there (`expected`: stage -> key -> fingerprint), and what is missing."""
 
     photos: dict[str, Row]
     lesions: dict[str, Row]
@@ -193,12 +193,11 @@ def plan_pairs(visits: Sequence[Row]) -> list[Pair]:
 def current_tables(store: Store, settings: Settings) -> dict[str, pa.Table]:
     """The current view of every table of a store, as reports and exports read it."""
     work = find_work(store, settings)
-    tables = {
-        name: store.current(name) for name in ("patients", "lesions", "photos", "events", "quarantine", "files")
-    }
+    tables = {name: store.current(name) for name in ("patients", "lesions", "photos", "events", "quarantine", "files")}
     files = tables["files"]
     held = {
-        ref for ref, status in zip(files["file_ref"].to_pylist(), files["status"].to_pylist(), strict=True)
+        ref
+        for ref, status in zip(files["file_ref"].to_pylist(), files["status"].to_pylist(), strict=True)
         if status == "quarantine"
     }
     mask = [ref in held for ref in tables["quarantine"]["file_ref"].to_pylist()]
@@ -228,7 +227,11 @@ def _series(photos: Iterable[Row], quality: Mapping[str, Row]) -> dict[tuple[str
 
 def _trajectory_series(series: Mapping[tuple[str, str, bool], tuple[Row, ...]]) -> dict[str, tuple[Row, ...]]:
     """Lesion -> its dated dermoscopic visits: what a trajectory is drawn over."""
-    return {lesion: visits for (lesion, modality, undated), visits in series.items() if modality == "dermoscopic" and not undated}
+    return {
+        lesion: visits
+        for (lesion, modality, undated), visits in series.items()
+        if modality == "dermoscopic" and not undated
+    }
 
 
 def _pair(baseline: Row, followup: Row, policy: str) -> Pair:
