@@ -19,6 +19,11 @@ STRUCTURE_COARSE_SHARE = 0.07
 STRUCTURE_ENERGY_FLOOR = 0.25
 #: Follow-up contrast may differ from the baseline's by this factor through optics alone; more is not explained away.
 CONTRAST_RANGE = (0.7, 1.4)
+#: A local change of colour is the mean difference over this share of the core, the most different one: a new blotch
+#: that covers 3% of a lesion is to be seen, and a mean moves less than a percentile when the core's edge does.
+LOCAL_TOP_SHARE = 0.05
+#: The same for the border band, part of which differs through the masks alone.
+BORDER_TOP_SHARE = 0.10
 #: Directions in which the border's movement is followed.
 BORDER_DIRECTIONS = 24
 
@@ -28,8 +33,8 @@ class MapDifferences:
     """What the aligned images differ in; None where there is too little tissue or skin to tell.
 
     colour: ((L*, a*, b*) of the core minus the skin ring, in the baseline, and in the follow-up), medians, in the
-    baseline's light; colour_local: 95th percentile over the core of the colour difference that a common shift and
-    contrast do not explain, Lab units; colour_border: 90th percentile over the border band of the same, Lab units;
+    baseline's light; colour_local: the colour difference that a common shift and contrast do not explain, mean over the
+    5% of the core where it is largest, Lab units; colour_border: the same over 10% of the border band, Lab units;
     structure_pattern: 1 minus the correlation of the structure, 0 to 2; structure_energy: log ratio of structure
     energy in the core against that of the skin ring; border_asymmetry: how unevenly the border moved, as a share of
     the lesion's mean radius.
@@ -53,9 +58,9 @@ def compare_maps(view: CommonView) -> MapDifferences:
         skin_b, skin_f = (np.median(lab[view.ring], axis=0) for lab in (soft_b, soft_f))
         colour = (_triple(np.median(soft_b[core], axis=0) - skin_b), _triple(np.median(soft_f[core], axis=0) - skin_f))
         unexplained = _unexplained_difference(soft_b, soft_f, core)
-        local = float(np.percentile(unexplained[core], 95))
+        local = _mean_of_top(unexplained[core], LOCAL_TOP_SHARE)
         if int(view.band.sum()) >= REGION_MIN_PX:
-            border = float(np.percentile(unexplained[view.band], 90))
+            border = _mean_of_top(unexplained[view.band], BORDER_TOP_SHARE)
     pattern, energy = _compare_structure(view, core) if core is not None else (None, None)
     return MapDifferences(colour, local, border, pattern, energy, border_asymmetry(view))
 
@@ -96,6 +101,12 @@ def border_asymmetry(view: CommonView) -> float | None:
     radius_b, radius_f = (np.sqrt(2.0 * area * BORDER_DIRECTIONS / (2.0 * np.pi)) for area in (area_b, area_f))
     moved = (radius_f - radius_b)[usable] / max(float(radius_b.mean()), 1.0)
     return float(np.std(moved))
+
+
+def _mean_of_top(values: NDArray[np.float32], share: float) -> float:
+    """Mean of the largest `share` of the values."""
+    count = max(1, round(share * values.size))
+    return float(np.sort(values, kind="stable")[-count:].mean(dtype=np.float64))
 
 
 def _triple(values: NDArray[np.floating]) -> tuple[float, float, float]:
