@@ -3,14 +3,17 @@
 from longderm.imaging.artefacts import field_of_view, glare_mask, hair_mask
 from longderm.imaging.colour import linear_to_lab, linear_to_srgb, srgb_to_lab, srgb_to_linear
 from longderm.imaging.grid import preview
+from longderm.imaging.segmentation import Segmentation, segment
 
 __all__ = [
+    "Segmentation",
     "field_of_view",
     "glare_mask",
     "hair_mask",
     "linear_to_lab",
     "linear_to_srgb",
     "preview",
+    "segment",
     "srgb_to_lab",
     "srgb_to_linear",
 ]
