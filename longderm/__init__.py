@@ -33,7 +33,7 @@ _HOMES = {
     "LongdermError": "longderm.errors",
 }
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,9 @@ StoreUri = Annotated[str, Parameter(name="--store", help="Folder of the store.")
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object instead of text.")]
 AsOf = Annotated[date | None, Parameter(name="--as-of", help="The day that counts as today, YYYY-MM-DD.")]
 Mapping = Annotated[Path | None, Parameter(name="--mapping", help="TOML file that maps foreign column names.")]
-Metadata = Annotated[Path | None, Parameter(name="--metadata", help="CSV of the photos; metadata.csv is found by itself.")]
+Metadata = Annotated[
+    Path | None, Parameter(name="--metadata", help="CSV of the photos; metadata.csv is found by itself.")
+]
 Events = Annotated[Path | None, Parameter(name="--events", help="CSV of biopsies, excisions and histology.")]
 Pattern = Annotated[
     str | None, Parameter(name="--pattern", help='Identity in the path, such as "{patient}/{lesion}/{date}*".')
@@ -107,7 +109,9 @@ def monitor(
 
 
 @app.command
-def report(*, store: StoreUri, out: Path, patient: str | None = None, as_of: AsOf = None, json_: AsJson = False) -> None:
+def report(
+    *, store: StoreUri, out: Path, patient: str | None = None, as_of: AsOf = None, json_: AsJson = False
+) -> None:
     """Write the worklist page and a page per patient from what the store holds.
 
     Parameters
@@ -167,7 +171,11 @@ def find(
     else:
         assert mrn is not None
         found = find_patients(store, _settings(None), mrn, issuer)
-        _print({"patients": found}, json_, "\n".join(f"{row['patient_id']}  {row['page'] or 'no page yet'}" for row in found))
+        _print(
+            {"patients": found},
+            json_,
+            "\n".join(f"{row['patient_id']}  {row['page'] or 'no page yet'}" for row in found),
+        )
 
 
 @app.command
@@ -190,7 +198,9 @@ def simulate(out: Path, *, patients: int, seed: int, workers: int = 0, json_: As
     from longderm.simulate import simulate_archive
 
     made = simulate_archive(out, patients, seed, workers=workers or len(os.sched_getaffinity(0)))
-    _print({"out": str(out), "photos": made.photos}, json_, f"{made.photos} photos of {patients} patients\nArchive: {out}")
+    _print(
+        {"out": str(out), "photos": made.photos}, json_, f"{made.photos} photos of {patients} patients\nArchive: {out}"
+    )
 
 
 @app.command
@@ -274,7 +284,7 @@ def _settings(as_of: date | None) -> Settings:
     from longderm.settings import Settings
 
     try:
-        return Settings(**({"as_of": as_of} if as_of else {}))
+        return Settings(as_of=as_of) if as_of else Settings()
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, p['loc']))}: {p['msg']} (found {p['input']!r})" for p in error.errors()
@@ -285,8 +295,9 @@ def _settings(as_of: date | None) -> Settings:
 def _source(source: str, mapping: Path | None, metadata: Path | None, events: Path | None, pattern: str | None) -> Any:
     from longderm.stages.source import Source
 
-    texts = [str(path) if path else None for path in (mapping, metadata, events)]
-    return Source(source, *texts, pattern).absolute()
+    described = {"mapping": mapping, "metadata": metadata, "events": events}
+    texts = {name: str(path) if path else None for name, path in described.items()}
+    return Source(source, **texts, pattern=pattern).absolute()
 
 
 def _print(summary: dict[str, Any], as_json: bool, text: str) -> None:

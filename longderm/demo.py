@@ -38,9 +38,7 @@ def run_demo(out: Path, *, progress: bool = True) -> dict[str, Any]:
     (out / _MARKER).touch()
     archive = sample_archive()
     settings = Settings(as_of=simulated_as_of(archive))
-    return bring_up_to_date(
-        out / "store", Source(str(archive)), settings, report_to=out / "report", progress=progress
-    )
+    return bring_up_to_date(out / "store", Source(str(archive)), settings, report_to=out / "report", progress=progress)
 
 
 def simulated_as_of(archive: Path) -> date:

@@ -58,7 +58,9 @@ def write_report(store: str | Path, settings: Settings, out: Path, patient_id: s
     tables = current_tables(opened, settings)
     patients = tables["patients"]["patient_id"].to_pylist()
     if patient_id is not None and patient_id not in patients:
-        raise SourceNotFoundError(f"patient {patient_id} is not in the store; `longderm find --mrn` gives the pseudonym")
+        raise SourceNotFoundError(
+            f"patient {patient_id} is not in the store; `longderm find --mrn` gives the pseudonym"
+        )
     as_of = settings.as_of or date.today()
     link = _link(store, settings, required=False)
     days = None if link is None else {p: (as_of - o).days for p in patients if (o := link.origin_of(p)) is not None}
@@ -82,7 +84,9 @@ def find_file(store: str | Path, settings: Settings, ref: str) -> Path:
     assert link is not None
     path: Path | None = link.resolve(ref)
     if path is None:
-        raise SourceNotFoundError(f"no file has the reference {ref} in this link table; copy it from the message or worklist")
+        raise SourceNotFoundError(
+            f"no file has the reference {ref} in this link table; copy it from the message or worklist"
+        )
     return path
 
 

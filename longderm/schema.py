@@ -83,7 +83,11 @@ _DELTA_FIELDS = [
 DELTA = pa.struct(_DELTA_FIELDS)
 
 _STRINGS = pa.list_(pa.string())
-_RECORDED_AT = ("recorded_at", pa.timestamp("us", tz="UTC"), "when the row was committed (run time; not part of a result)")
+_RECORDED_AT = (
+    "recorded_at",
+    pa.timestamp("us", tz="UTC"),
+    "when the row was committed (run time; not part of a result)",
+)
 _REVISION = ("revision", pa.int32(), "counts the corrections of this entity, from 1; the highest is current")
 _FINGERPRINT = (
     "fingerprint",
@@ -131,7 +135,11 @@ _SPECS = [
             ("anatom_site_2", pa.string(), "ISIC's site, second level"),
             ("site_code", pa.string(), "SNOMED CT code of the anatomic site, from DICOM"),
             ("laterality", pa.string(), "L, R, B, or null"),
-            ("special_site", pa.string(), "face, acral, nail or mucosal where the site says so (out of scope), else null"),
+            (
+                "special_site",
+                pa.string(),
+                "face, acral, nail or mucosal where the site says so (out of scope), else null",
+            ),
         ],
     ),
     _table(

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import date
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -23,7 +19,9 @@ class Settings(BaseSettings):
     link_dir: Path | None = Field(
         default=None, description="folder of the key and the link table; default: beside the store, named STORE.link"
     )
-    registry_dir: Path | None = Field(default=None, description="another registry of released models than the packaged one")
+    registry_dir: Path | None = Field(
+        default=None, description="another registry of released models than the packaged one"
+    )
     segmentation_version: str = Field(default="0.1.0", description="release that draws the masks")
     change_version: str = Field(default="0.1.0", description="release that scores change")
     max_megapixels: float = Field(default=200.0, gt=0, description="a photo with more is quarantined as too_large")

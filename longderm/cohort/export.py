@@ -7,8 +7,8 @@ that two exports cannot be joined by id, nor an export with the store, without t
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,14 +55,21 @@ def export_cohort(store: str | Path, settings: Settings, out: Path, project: str
     opened = Store(store)
     link = LinkTable.open(link_folder(store, settings))
     opened.require_key(link.key_id)
-    key = hmac.new(link.key, b"longderm export\0" + project.encode(), hashlib.sha256).digest()
+
+    def rekey(identifier: str | None) -> str | None:
+        return None if identifier is None else link.pseudonym("export", project, identifier)
+
     out = out.expanduser().absolute()
     try:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
             raise UsageError(f"--out {out} is not empty; name a new or empty folder")
         versions = {name: v for name, v in opened.versions().items() if name in EXPORTED}
-        tables = {name: _exported(table, key) for name, table in current_tables(opened, settings).items() if name in EXPORTED}
+        tables = {
+            name: _exported(table, rekey)
+            for name, table in current_tables(opened, settings).items()
+            if name in EXPORTED
+        }
         for name, table in tables.items():
             pq.write_table(table, out / f"{name}.parquet", compression="zstd", store_schema=True)
         manifest = {
@@ -85,21 +92,15 @@ def export_cohort(store: str | Path, settings: Settings, out: Path, project: str
     return manifest | {"out": str(out)}
 
 
-def _exported(table: pa.Table, key: bytes) -> pa.Table:
+def _exported(table: pa.Table, rekey: Callable[[str | None], str | None]) -> pa.Table:
     """A table with its identifiers keyed anew, without what an export leaves out, sorted by its first column."""
     kept = [name for name in table.column_names if name not in _LEFT_OUT and not name.endswith("_object")]
     table = table.select(kept)
     for i, name in enumerate(table.column_names):
         if name in _IDENTIFIERS:
-            rekeyed = pa.array([_rekey(key, value) for value in table[name].to_pylist()], pa.string())
+            rekeyed = pa.array([rekey(value) for value in table[name].to_pylist()], pa.string())
             table = table.set_column(i, table.schema.field(i), rekeyed)
     return table.sort_by(kept[0])
-
-
-def _rekey(key: bytes, identifier: str | None) -> str | None:
-    if identifier is None:
-        return None
-    return hmac.new(key, identifier.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _dictionary(tables: dict[str, pa.Table]) -> dict[str, Any]:
@@ -122,9 +123,21 @@ def _dictionary(tables: dict[str, pa.Table]) -> dict[str, Any]:
 
 
 def _as_markdown(dictionary: dict[str, Any]) -> str:
-    lines = ["# Data dictionary", "", "A missing value is null, never zero. Days count from each patient's own origin.", ""]
+    lines = [
+        "# Data dictionary",
+        "",
+        "A missing value is null, never zero. Days count from each patient's own origin.",
+        "",
+    ]
     for name, table in dictionary.items():
-        lines += [f"## {name}", "", table["description"], "", "| column | type | missing | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"## {name}",
+            "",
+            table["description"],
+            "",
+            "| column | type | missing | meaning |",
+            "|---|---|---|---|",
+        ]
         lines += [f"| {c['name']} | {c['type']} | {c['missing']} | {c['description']} |" for c in table["columns"]]
         lines.append("")
     return "\n".join(lines)

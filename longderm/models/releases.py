@@ -40,7 +40,9 @@ def load_release(kind: str, version: str, registry: Path | None = None) -> Relea
     folder = root / kind / version
     if not (folder / "config.json").is_file():
         known = sorted(path.name for path in (root / kind).glob("*") if (path / "config.json").is_file())
-        raise SourceNotFoundError(f"release {kind}/{version} is not in the registry; there is {', '.join(known) or 'none'}")
+        raise SourceNotFoundError(
+            f"release {kind}/{version} is not in the registry; there is {', '.join(known) or 'none'}"
+        )
     hashes = json.loads((folder / "hashes.json").read_text())
     for name, expected in sorted(hashes.items()):
         if hash_file(folder / name) != expected:

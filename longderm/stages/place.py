@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from longderm.errors import LongdermError
-from longderm.photo import Photo, PhotoMeta
+from longderm.photo import Photo
 from longderm.schema import TABLES
 from longderm.settings import Settings
 from longderm.stages.work import Fingerprinter, Row
@@ -45,15 +45,15 @@ class Place:
 
         Raises UnavailableError when its file is gone or no longer holds these pixels.
         """
-        from longderm.archive import content_hash, read_photo
+        from longderm.archive import content_hash, open_photo
 
         path = _resolve(self.link_dir, photo["file_ref"])
         if path is None or not Path(path).is_file():
             raise UnavailableError(f"{photo['file_ref']}: the file is not in the archive any more; see `longderm find`")
-        pixels = read_photo(path, max_megapixels=self.settings.max_megapixels).pixels
-        if content_hash(pixels) != photo["content_hash"]:
+        opened = open_photo(path, photo, self.settings.max_megapixels)
+        if content_hash(opened.pixels) != photo["content_hash"]:
             raise UnavailableError(f"{photo['file_ref']}: the file has changed since intake; run with --source again")
-        return Photo(pixels, photo_meta(photo))
+        return opened
 
 
 class UnavailableError(LongdermError, OSError):
@@ -82,21 +82,6 @@ def rows_to_table(name: str, rows: list[Row]) -> pa.Table:
     if unknown:
         raise KeyError(f"table {name} has no column {', '.join(unknown)}")
     return pa.Table.from_pylist(rows, schema=schema)
-
-
-def photo_meta(photo: Row) -> PhotoMeta:
-    """What the row of a photo says of how it was taken."""
-    return PhotoMeta(
-        modality=photo["modality"],
-        px_per_mm=photo["px_per_mm"],
-        px_per_mm_source=photo["px_per_mm_source"],
-        px_per_mm_error=photo["px_per_mm_error"],
-        polarised=photo["polarised"],
-        contact=photo["contact"],
-        magnification=photo["magnification"],
-        device=photo["device"],
-        caveats=tuple(photo["caveats"] or ()),
-    )
 
 
 def significant(value: Any) -> Any:
