@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable
 
 from longderm.report.chart import AreaPoint, AreaSeries
+from longderm.report.pairs import ISSUED
 from longderm.report.rows import Row
 from longderm.report.views import PairView, SeriesView, Status
 
-#: From the MDC of a difference to the 95% half-width of one measurement: a difference of two equally noisy
-#: measurements is noisier by sqrt(2), MDC95 = 1.96 * sqrt(2) * SEM (Weir 2005, J Strength Cond Res 19:231).
+#: From the MDC of a difference to the 95% half-width of one measurement, both as logarithms: the difference of two
+#: equally noisy measurements is noisier by sqrt(2), MDC95 = 1.96 * sqrt(2) * SEM (Weir 2005, J Strength Cond Res
+#: 19:231).
 _MDC_TO_HALF_WIDTH = 1.0 / math.sqrt(2.0)
-
-_ISSUED = ("issued", "issued_with_caveat")
 
 
 def area_series(
@@ -31,7 +31,7 @@ def area_series(
         unit, points = _in_mm2(part) or _in_percent(part) or (None, ())
         if unit is not None:
             column = "growth_mm2_per_month" if unit == "mm2" else "growth_percent_per_month"
-            issued = trajectory is not None and trajectory["verdict"] in _ISSUED
+            issued = trajectory is not None and trajectory["verdict"] in ISSUED
             slopes = [trajectory[column + end] if trajectory and issued else None for end in ("", "_low", "_high")]
             marks = tuple(
                 (row["event_day"], row["event_kind"] or "event") for row in events if row["event_day"] is not None
@@ -53,11 +53,9 @@ def _in_mm2(part: SeriesView) -> tuple[str, tuple[AreaPoint, ...]] | None:
         if not visit.judged or photo.area_mm2 is None:
             points.append(AreaPoint(photo.day, None, None, None))
             continue
-        noise = [mdc for pair in _of(part.pairs, photo.photo_id) if (mdc := pair.area_mdc_mm2) is not None]
+        noise = [known for pair in _of(part.pairs, photo.photo_id) if (known := pair.area_noise) is not None]
         half = max(noise) * _MDC_TO_HALF_WIDTH if noise else None
-        low = None if half is None else max(photo.area_mm2 - half, 0.0)
-        high = None if half is None else photo.area_mm2 + half
-        points.append(AreaPoint(photo.day, photo.area_mm2, low, high, _flagged(part.pairs, photo.photo_id)))
+        points.append(_point(photo.day, photo.area_mm2, half, _flagged(part.pairs, photo.photo_id)))
     return "mm2", tuple(points)
 
 
@@ -82,11 +80,16 @@ def _in_percent(part: SeriesView) -> tuple[str, tuple[AreaPoint, ...]] | None:
         if pair is None or pair.area_change_percent is None:
             points.append(AreaPoint(photo.day, None, None, None))
             continue
-        value, half = 100.0 + pair.area_change_percent, pair.area_mdc_percent
-        low = None if half is None else max(value - half, 0.0)
-        high = None if half is None else value + half
-        points.append(AreaPoint(photo.day, value, low, high, _flagged(part.pairs, photo.photo_id)))
+        value = 100.0 + pair.area_change_percent
+        points.append(_point(photo.day, value, pair.area_noise, _flagged(part.pairs, photo.photo_id)))
     return "percent", tuple(points)
+
+
+def _point(day: int, value: float, half: float | None, flagged: bool) -> AreaPoint:
+    """A point with its whisker; `half` is the half-width of its 95% interval as a logarithm, None where not known."""
+    if half is None:
+        return AreaPoint(day, value, None, None, flagged)
+    return AreaPoint(day, value, value * math.exp(-half), value * math.exp(half), flagged)
 
 
 def _of(pairs: Iterable[PairView], photo_id: str) -> list[PairView]:

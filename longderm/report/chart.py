@@ -164,7 +164,7 @@ def _grid(series: AreaSeries, values: Axis, times: Axis) -> Markup:
         line = '<line class="tick" x1="{0}" y1="{1}" x2="{0}" y2="{2}"/>'
         parts.append(Markup(line).format(_n(x), _n(values.start), _n(values.start + 4)))
         parts.append(_text(x, values.start + 17, number(tick / MONTH_DAYS if in_months else tick, 0), "middle"))
-    unit = "Months since the first visit" if in_months else "Days since the first visit"
+    unit = "Months since day 0" if in_months else "Days since day 0"
     parts.append(_text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, unit, "middle", "ax"))
     return Markup("").join(parts)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from longderm.report.area import area_series
+from longderm.report.pairs import ISSUED, pair_view, photo_view
 from longderm.report.rows import Row, Rows
 from longderm.report.views import (
     STATUSES,
-    DeltaView,
     EventView,
     LesionView,
     Overdue,
@@ -26,24 +26,15 @@ from longderm.report.words import (
     MONTH_DAYS,
     count_label,
     day_label,
-    delta_decimals,
-    delta_sentence,
-    measure_label,
+    failure_text,
     number,
     plain,
     site_label,
-    span_label,
-    unit_label,
     with_unit,
 )
 
-#: Scores are compared at this many decimals, so that the order of a page does not hang on the last bits of a sum.
-_STRENGTH_DECIMALS = 4
-
 #: Dermoscopy first: it is what the comparison is made for.
 _MODALITY_ORDER = {name: rank for rank, name in enumerate(MODALITY_WORDS)}
-
-_ISSUED = ("issued", "issued_with_caveat")
 
 
 def patient_view(rows: Rows, patient_id: str, context: ReportContext) -> PatientView:
@@ -122,126 +113,6 @@ def lesion_view(
         overdue=overdue,
         overdue_periods=periods,
         missing=last_day is not None and latest_visit is not None and last_day < latest_visit and excised is None,
-    )
-
-
-def photo_view(rows: Rows, row: Row, when: str) -> PhotoView:
-    """One photo with the names of its pictures; a stage that failed on it is among `failures`."""
-    photo_id = row["photo_id"]
-    sources = {"preview": rows.previews, "quality": rows.quality, "outline": rows.masks, "measures": rows.measures}
-    found = {name: table.get(photo_id) for name, table in sources.items()}
-    quality, mask, measures = found["quality"], found["outline"], found["measures"]
-    failures = [f"{name}: {entry['failure']}" for name, entry in found.items() if entry and entry["failure"]]
-    if mask and not mask["failure"] and mask["found"] is False:
-        failures.append("no lesion was found in the photo" + (f": {mask['reason']}" if mask["reason"] else ""))
-    return PhotoView(
-        photo_id=photo_id,
-        day=row["acquisition_day"],
-        when=when,
-        modality=row["modality"] or "dermoscopic",
-        width_px=row["width_px"] or 0,
-        height_px=row["height_px"] or 0,
-        device=row["device"],
-        caveats=tuple(row["caveats"] or ()),
-        quality=quality["score"] if quality else None,
-        quality_reasons=tuple(quality["reasons"] or ()) if quality else (),
-        failures=tuple(failures),
-        preview_object=found["preview"]["preview_object"] if found["preview"] else None,
-        mask_object=mask["mask_object"] if mask and mask["found"] else None,
-        area_mm2=measures["area_mm2"] if measures else None,
-        long_diam_mm=measures["clin_size_long_diam_mm"] if measures else None,
-    )
-
-
-def pair_view(rows: Rows, alignment: Row, photos: dict[str, PhotoView]) -> PairView:
-    """One comparison. What no rule issued carries no score, no difference and no heat map, only its reasons."""
-    pair_id = alignment["pair_id"]
-    change, decision = rows.changes.get(pair_id), rows.decisions.get(pair_id)
-    verdict = (decision["verdict"] if decision else None) or "abstained"
-    issued = verdict in _ISSUED
-    deltas = [row for row in (change["deltas"] or ()) if row is not None] if change and issued else []
-    score = change["score"] if change and issued else None
-    return PairView(
-        pair_id=pair_id,
-        policy=alignment["policy"] or "previous",
-        baseline=photos[alignment["baseline_photo_id"]],
-        followup=photos[alignment["followup_photo_id"]],
-        interval=span_label(alignment["interval_days"]),
-        verdict=verdict,
-        rule=(decision["rule"] if decision else None) or "no_decision",
-        reasons=_pair_reasons(alignment, change, decision, issued),
-        flagged=bool(decision and decision["flagged"] and issued),
-        score=score,
-        p_value=change["p_value"] if change and issued else None,
-        strength=(round(score or 0.0, _STRENGTH_DECIMALS), _largest_ratio(deltas)),
-        findings=tuple(change["reasons"] or ()) if change and issued else (),
-        deltas=tuple(_delta(row) for row in sorted(deltas, key=lambda row: (not row["exceeds_mdc"], -_ratio(row)))),
-        area_change_percent=change["area_change_percent"] if change and issued else None,
-        area_mdc_mm2=_area_mdc(deltas, "mm2"),
-        area_mdc_percent=_area_mdc(deltas, "percent"),
-        matrix=tuple(alignment["matrix"]) if alignment["matrix"] and alignment["accepted"] else None,
-        aligned_object=change["aligned_object"] if change and alignment["accepted"] else None,
-        heatmap_object=change["heatmap_object"] if change and issued else None,
-        alignment_confidence=alignment["confidence"],
-        model=change["model"] if change else None,
-    )
-
-
-def _pair_reasons(alignment: Row, change: Row | None, decision: Row | None, issued: bool) -> tuple[str, ...]:
-    """Why a comparison ended as it did; one that was not issued always says something."""
-    stages = {"alignment": alignment, "change": change, "decision": decision}
-    failures = [f"the {name} stage failed: {row['failure']}" for name, row in stages.items() if row and row["failure"]]
-    reasons = [*((decision["reasons"] or ()) if decision else ()), *failures]
-    if issued:
-        return tuple(reasons)
-    if not reasons and alignment["reason"]:
-        reasons.append(alignment["reason"])
-    if not reasons and change:
-        reasons.extend(change["reasons"] or ())
-    if not reasons and decision is None:
-        reasons.append("this comparison has no decision yet")
-    return tuple(dict.fromkeys(reasons or [f"rule {plain(decision['rule'])}" if decision else "no reason recorded"]))
-
-
-def _ratio(row: Row) -> float:
-    """How far a difference stands above its noise; 0 where either is not known."""
-    if row["delta"] is None or not row["mdc"]:
-        return 0.0
-    return round(float(abs(row["delta"]) / row["mdc"]), _STRENGTH_DECIMALS)
-
-
-def _area_mdc(deltas: list[Row], unit: str) -> float | None:
-    """The minimal detectable change of the area in `unit`, where the comparison carries one."""
-    known = [
-        row["mdc"]
-        for row in deltas
-        if row["measure"].startswith("area") and unit_label(row["unit"]) == unit_label(unit) and row["mdc"] is not None
-    ]
-    return max(known, default=None)
-
-
-def _largest_ratio(deltas: list[Row]) -> float:
-    return max((_ratio(row) for row in deltas), default=0.0)
-
-
-def _delta(row: Row) -> DeltaView:
-    places = delta_decimals(row["delta"] or 0.0, row["mdc"])
-
-    def text(value: float | None, signed: bool = False) -> str:
-        return (
-            number(value, places, signed=signed)
-            if value is None
-            else with_unit(number(value, places, signed=signed), row["unit"])
-        )
-
-    return DeltaView(
-        label=measure_label(row["measure"]),
-        baseline=text(row["baseline"]),
-        followup=text(row["followup"]),
-        delta=text(row["delta"], signed=True),
-        mdc=text(row["mdc"]),
-        exceeds=bool(row["exceeds_mdc"]),
-        sentence=delta_sentence(row),
     )
 
 
@@ -337,9 +208,9 @@ def _trajectory(row: Row | None, status: Status) -> TrajectoryView | None:
     if row is None or status in ("single_visit", "out_of_scope"):
         return None
     growth = None
-    if row["verdict"] in _ISSUED:
+    if row["verdict"] in ISSUED:
         growth = _growth(row, "growth_mm2_per_month", "mm²") or _growth(row, "growth_percent_per_month", "%")
-    reasons = [*(row["reasons"] or ()), *([f"the trajectory stage failed: {row['failure']}"] if row["failure"] else [])]
+    reasons = [*(row["reasons"] or ()), *([failure_text("trajectory", row["failure"])] if row["failure"] else [])]
     first = row["first_flagged_day"]
     return TrajectoryView(
         verdict=row["verdict"] or "abstained",

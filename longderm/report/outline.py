@@ -19,14 +19,20 @@ _TOLERANCE = 0.6
 
 
 def outlines(mask_png: bytes, width_px: int, height_px: int) -> list[Border]:
-    """Outer borders of a 1-bit PNG mask as (N, 2) float64 arrays of native (x, y), pixel centres at integers."""
+    """Outer borders of a 1-bit PNG mask as (N, 2) float64 arrays of native (x, y), pixel centres at integers.
+
+    None are found in what is no picture: the page then goes without the outline.
+    """
     import cv2
     from PIL import Image
 
-    with Image.open(io.BytesIO(mask_png)) as image:
-        reduction = min(1.0, _TRACE_SIZE / max(image.size))
-        size = (max(1, round(image.width * reduction)), max(1, round(image.height * reduction)))
-        mask = np.asarray(image.convert("L").resize(size, Image.Resampling.BOX)) > 127
+    try:
+        with Image.open(io.BytesIO(mask_png)) as image:
+            reduction = min(1.0, _TRACE_SIZE / max(image.size))
+            size = (max(1, round(image.width * reduction)), max(1, round(image.height * reduction)))
+            mask = np.asarray(image.convert("L").resize(size, Image.Resampling.BOX)) > 127
+    except OSError:
+        return []
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     stretch = np.array([width_px / size[0], height_px / size[1]])
     borders = []

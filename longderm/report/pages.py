@@ -14,17 +14,18 @@ import jinja2
 import pyarrow as pa
 from markupsafe import Markup
 
-from longderm.errors import AccessError, LongdermError, UsageError
+from longderm.errors import AccessError, UsageError
+from longderm.governance import RULES, TRAJECTORY_RULES
 from longderm.report.chart import area_chart
 from longderm.report.model import patient_view
-from longderm.report.outline import Border, outlines, path, to_baseline
+from longderm.report.pictures import Pictures, heat_key
 from longderm.report.rows import Rows, read_rows
-from longderm.report.views import LesionView, PairView, PatientView, PhotoView, ReportContext, ReportPaths
-from longderm.report.words import MODALITY_WORDS, count_label, number, plain, policy_label, short_id
+from longderm.report.views import LesionView, PatientView, ReportContext, ReportPaths
+from longderm.report.words import MODALITY_WORDS, count_label, months_label, number, plain, policy_label, short_id
 from longderm.report.worklist import worklist_view
 
-#: First bytes of the pictures that a page may hold; anything else is not put into one.
-_KINDS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+#: So many rows of the worklist, from the strongest change down, carry thumbnails: it stays light for any archive.
+_THUMBNAIL_ROWS = 40
 
 #: A pseudonym as a file name: nothing that could leave the folder.
 _SAFE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
@@ -56,7 +57,7 @@ def write_reports(
         if patient_id in (None, one):
             page = render_patient(view, read_object, context, environment)
             written.append(_write(out / "patients" / f"{_file_name(one)}.html", page))
-    worklist = render_worklist(rows, views, context, environment, _pages_at_hand(out))
+    worklist = render_worklist(rows, views, read_object, context, environment, _pages_at_hand(out))
     return ReportPaths(_write(out / "worklist.html", worklist), tuple(written))
 
 
@@ -68,12 +69,13 @@ def render_patient(
 ) -> str:
     """One patient's page as HTML."""
     template = (environment or _environment()).get_template("patient.html")
-    return template.render(patient=view, context=context, pictures=_Pictures(read_object), chart=_chart, depth="../")
+    return template.render(patient=view, context=context, pictures=Pictures(read_object), chart=_chart)
 
 
 def render_worklist(
     rows: Rows,
     patients: list[PatientView],
+    read_object: Callable[[str], bytes],
     context: ReportContext,
     environment: jinja2.Environment | None = None,
     pages: frozenset[str] | None = None,
@@ -81,49 +83,13 @@ def render_worklist(
     """The worklist as HTML; `pages` are the patients whose page can be linked (None: all)."""
     template = (environment or _environment()).get_template("worklist.html")
     linked = frozenset(patient.patient_id for patient in patients) if pages is None else pages
-    return template.render(work=worklist_view(rows, patients), context=context, pages=linked, depth="")
-
-
-class _Pictures:
-    """Pictures and outlines of one page; each object is read once."""
-
-    def __init__(self, read_object: Callable[[str], bytes]) -> None:
-        self._read = read_object
-        self._outlines: dict[str, list[Border]] = {}
-
-    def uri(self, name: str | None) -> str | None:
-        """A picture as a data URI; None where there is none, or the store has lost it."""
-        data = self._bytes(name)
-        if data is None:
-            return None
-        kind = next((kind for magic, kind in _KINDS.items() if data.startswith(magic)), None)
-        return None if kind is None else f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-    def outline(self, photo: PhotoView) -> str | None:
-        """The lesion's outline in the photo's own frame."""
-        borders = self._borders(photo)
-        return path(borders) if borders else None
-
-    def outline_on_baseline(self, pair: PairView) -> str | None:
-        """The follow-up's outline in the frame of the baseline."""
-        borders = self._borders(pair.followup)
-        return path([to_baseline(border, pair.matrix) for border in borders]) if borders and pair.matrix else None
-
-    def _borders(self, photo: PhotoView) -> list[Border]:
-        if photo.photo_id not in self._outlines:
-            data = self._bytes(photo.mask_object)
-            known = data is not None and photo.width_px > 0 and photo.height_px > 0
-            borders = outlines(data, photo.width_px, photo.height_px) if data is not None and known else []
-            self._outlines[photo.photo_id] = borders
-        return self._outlines[photo.photo_id]
-
-    def _bytes(self, name: str | None) -> bytes | None:
-        if name is None:
-            return None
-        try:
-            return self._read(name)
-        except (LongdermError, OSError, KeyError):
-            return None  # the page says that the picture is missing; the other results still stand
+    return template.render(
+        work=worklist_view(rows, patients),
+        context=context,
+        pages=linked,
+        pictures=Pictures(read_object),
+        thumbnails=_THUMBNAIL_ROWS,
+    )
 
 
 def _chart(lesion: LesionView) -> Markup:
@@ -145,7 +111,11 @@ def _environment() -> jinja2.Environment:
     )
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     environment.globals.update(style=Markup(style), style_hash=f"sha256-{digest}", modality_words=MODALITY_WORDS)
-    environment.filters.update(short=short_id, plain=plain, number=number, count=count_label, policy=policy_label)
+    environment.globals.update(rule_meanings={rule.name: rule.meaning for rule in (*RULES, *TRAJECTORY_RULES)})
+    environment.globals.update(heat_key=heat_key())
+    environment.filters.update(
+        months=months_label, short=short_id, plain=plain, number=number, count=count_label, policy=policy_label
+    )
     return environment
 
 

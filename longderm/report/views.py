@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from longderm.report.chart import AreaSeries
+from longderm.report.words import RELATIVE_TWIN, day_label
 
 #: The one state a lesion is listed under, in the order in which a page shows them.
 STATUSES = ("flagged", "not_judged", "no_change", "single_visit", "out_of_scope")
@@ -74,14 +75,16 @@ class VisitView:
 
 @dataclass(frozen=True)
 class DeltaView:
-    """One measured difference, as text: `sentence` says all of it."""
+    """One measured difference, as text: `sentence` says all of it, `short` the same in a few words."""
 
+    measure: str
     label: str
     baseline: str
     followup: str
     delta: str
     mdc: str
     exceeds: bool
+    short: str
     sentence: str
 
 
@@ -101,11 +104,10 @@ class PairView:
     score: float | None
     p_value: float | None
     strength: tuple[float, float]
-    findings: tuple[str, ...]
+    remarks: tuple[str, ...]
     deltas: tuple[DeltaView, ...]
     area_change_percent: float | None
-    area_mdc_mm2: float | None
-    area_mdc_percent: float | None
+    area_noise: float | None
     matrix: tuple[float, ...] | None
     aligned_object: str | None
     heatmap_object: str | None
@@ -124,13 +126,26 @@ class PairView:
 
     @property
     def above_noise(self) -> tuple[DeltaView, ...]:
-        """The differences above their minimal detectable change."""
-        return tuple(delta for delta in self.deltas if delta.exceeds)
+        """The differences above their MDC, clearest first; of an absolute and a relative one the absolute."""
+        above = [delta for delta in self.deltas if delta.exceeds]
+        told_in_mm = {RELATIVE_TWIN[delta.measure] for delta in above if delta.measure in RELATIVE_TWIN}
+        return tuple(delta for delta in above if delta.measure not in told_in_mm)
 
     @property
-    def against_first(self) -> bool:
-        """The baseline is the lesion's first visit (or a repeat without dates)."""
-        return self.policy != "previous"
+    def headline(self) -> tuple[str, ...]:
+        """What a flagged comparison says first: its clearest differences, else the rule's reasons."""
+        return tuple(delta.sentence for delta in self.above_noise) or self.reasons
+
+    @property
+    def difference(self) -> str:
+        """The sentence under the heat map: measures with delta, unit and MDC."""
+        above = "; ".join(delta.short for delta in self.above_noise)
+        if self.flagged:
+            return f"Above noise: {above}." if above else "Above noise as a whole, no single measure is."
+        if above:
+            return f"Taken together not above noise. Single measures above their own MDC: {above}."
+        nearest = f" Nearest: {self.deltas[0].short}." if self.deltas else ""
+        return f"No measure above its MDC.{nearest}"
 
 
 @dataclass(frozen=True)
@@ -167,6 +182,29 @@ class SeriesView:
     visits: tuple[VisitView, ...]
     pairs: tuple[PairView, ...]
 
+    @property
+    def first(self) -> PhotoView:
+        """The photo of the first visit: the frame in which the others are shown."""
+        return self.visits[0].photo
+
+    def with_first(self, photo: PhotoView) -> PairView | None:
+        """The comparison of `photo` with the first visit, or None."""
+        ids = (self.first.photo_id, photo.photo_id)
+        return next((pair for pair in self.pairs if (pair.baseline.photo_id, pair.followup.photo_id) == ids), None)
+
+    @property
+    def shown_apart(self) -> tuple[PairView, ...]:
+        """Comparisons with another visit than the first whose pictures are shown too: those that are flagged, or that
+        stand alone since the comparison with the first visit was not issued."""
+        apart = []
+        for pair in self.pairs:
+            if pair.baseline.photo_id == self.first.photo_id or pair.heatmap_object is None:
+                continue
+            other = self.with_first(pair.followup)
+            if pair.flagged or other is None or not other.issued:
+                apart.append(pair)
+        return tuple(apart)
+
 
 @dataclass(frozen=True)
 class LesionView:
@@ -190,6 +228,11 @@ class LesionView:
     overdue: Overdue
     overdue_periods: int
     missing: bool
+
+    @property
+    def latest_label(self) -> str:
+        """When the lesion was last photographed."""
+        return day_label(self.last_day)
 
     @property
     def pairs(self) -> tuple[PairView, ...]:

@@ -6,35 +6,21 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from longderm.change.evidence import SPECS
+
 #: Mean length of a month in days, as everywhere in longderm.
 MONTH_DAYS = 30.4375
 
 #: Below this many days a time is told in days, from here on in months (two months: "month 0.9" says little).
 DAYS_UNTIL_MONTHS = 61
 
-#: Measure -> (what people call it, verb when it rises, verb when it falls).
-_MEASURES = {
-    "area_mm2": ("area", "grew", "shrank"),
-    "area_px": ("area", "grew", "shrank"),
-    "area_change_percent": ("area", "grew", "shrank"),
-    "area_percent": ("area", "grew", "shrank"),
-    "perimeter_mm": ("border length", "grew", "shrank"),
-    "clin_size_long_diam_mm": ("longest diameter", "grew", "shrank"),
-    "long_diam_px": ("longest diameter", "grew", "shrank"),
-    "short_diam_mm": ("short diameter", "grew", "shrank"),
-    "eccentricity": ("elongation", "rose", "fell"),
-    "border_irregularity": ("border irregularity", "rose", "fell"),
-    "asymmetry_shape": ("asymmetry of shape", "rose", "fell"),
-    "asymmetry_colour": ("asymmetry of colour", "rose", "fell"),
-    "colour_count": ("number of colours", "rose", "fell"),
-    "colour_variegation": ("variety of colour", "rose", "fell"),
-    "delta_lightness": ("lightness against the surrounding skin", "rose", "fell"),
-    "delta_a": ("redness against the surrounding skin", "rose", "fell"),
-    "delta_b": ("yellowness against the surrounding skin", "rose", "fell"),
-    "dark_fraction": ("dark share of the lesion", "rose", "fell"),
-}
+#: Measures in millimetres, which the change room derives from its relative ones: what they are called.
+_IN_MILLIMETRES = {"area_mm2": "area", "clin_size_long_diam_mm": "longest diameter"}
 
-_UNITS = {"mm2": "mm²", "percent": "%", "1": "", "": "", "fraction": "", "ratio": "", "count": "", "px2": "px²"}
+#: A measure with a scale -> the relative one that says the same; only one of them is told in a headline.
+RELATIVE_TWIN = {"area_mm2": "area", "clin_size_long_diam_mm": "long_diam"}
+
+_UNITS = {"mm2": "mm²", "percent": "%", "Lab": "Lab units", "1": "", "count": ""}
 
 _LATERALITY = {"L": "left", "R": "right", "B": "both sides"}
 
@@ -71,6 +57,11 @@ def span_label(days: int | None) -> str:
     return f"{days / MONTH_DAYS:.1f} months"
 
 
+def months_label(months: float) -> str:
+    """ "12 months", "1 month", "1.5 months"."""
+    return f"{months:g} {'month' if months == 1 else 'months'}"
+
+
 def count_label(count: int, singular: str, plural: str | None = None) -> str:
     """ "1 lesion", "3 lesions", "no lesion"."""
     if count == 0:
@@ -85,22 +76,16 @@ def unit_label(unit: str | None) -> str:
 
 def measure_label(measure: str) -> str:
     """What people call a measure; one that is not known here keeps its own name."""
-    return _MEASURES[measure][0] if measure in _MEASURES else measure.replace("_", " ")
+    if measure in _IN_MILLIMETRES:
+        return _IN_MILLIMETRES[measure]
+    return SPECS[measure].label if measure in SPECS else measure.replace("_", " ")
 
 
-def decimals_for(*values: float | None) -> int:
-    """How many decimals tell the smallest of `values` with about two digits, 0 to 3."""
-    known = [abs(value) for value in values if value is not None and math.isfinite(value) and value != 0]
-    smallest = min(known, default=1.0)
-    return 0 if smallest >= 100 else 1 if smallest >= 1 else 2 if smallest >= 0.1 else 3
-
-
-def number(value: float | None, decimals: int | None = None, *, signed: bool = False) -> str:
+def number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     """A number for people, with a true minus sign; None is "not known"."""
     if value is None or not math.isfinite(value):
         return "not known"
-    places = decimals_for(value) if decimals is None else decimals
-    text = f"{value:{'+' if signed else ''}.{places}f}"
+    text = f"{value:{'+' if signed else ''}.{decimals}f}"
     if float(text) == 0:
         text = text.lstrip("+-")  # no "-0.0": a rounded nothing has no direction
     return _minus(text)
@@ -114,35 +99,59 @@ def with_unit(text: str, unit: str | None) -> str:
     return f"{text}%" if label == "%" else f"{text} {label}"
 
 
-def delta_decimals(delta: float, mdc: float | None) -> int:
-    """Decimals at which a difference and its MDC can be told apart (at most 4)."""
-    places = decimals_for(delta, mdc)
-    while mdc is not None and places < 4 and round(abs(delta), places) == round(mdc, places) and abs(delta) != mdc:
+def delta_decimals(delta: float | None, mdc: float | None, unit: str | None) -> int:
+    """Decimals that show a difference with about two digits and keep it apart from its MDC, 0 to 4."""
+    known = [abs(value) for value in (delta, mdc) if value is not None and math.isfinite(value) and value != 0]
+    smallest = min(known, default=1.0)
+    whole = unit == "count" or (unit_label(unit) == "%" and smallest >= 10) or smallest >= 100
+    places = 0 if whole else 1 if smallest >= 1 else 2 if smallest >= 0.1 else 3
+    if unit == "count" and mdc is not None and not float(mdc).is_integer():
+        places = 1
+    while delta is not None and mdc is not None and places < 4 and _look_alike(delta, mdc, places):
         places += 1
     return places
 
 
-def delta_sentence(row: Mapping[str, Any]) -> str:
-    """One measured difference as a sentence that names measure, delta, unit and MDC."""
+def delta_texts(row: Mapping[str, Any]) -> dict[str, str]:
+    """One measured difference as text: its values, `short` ("area +38% (MDC 17%)") and the whole `sentence`."""
     measure, unit, delta, mdc = row["measure"], row["unit"], row["delta"], row["mdc"]
-    label = measure_label(measure)
-    if delta is None:
-        return f"{label.capitalize()}: no difference measured."
-    places = delta_decimals(delta, mdc)
-    _, up, down = _MEASURES.get(measure, ("", "rose", "fell"))
-    amount = with_unit(number(abs(delta), places), unit)
+    places = delta_decimals(delta, mdc, unit)
+    label, kind = measure_label(measure), SPECS[measure].kind if measure in SPECS else "ratio"
+    of_values = 0 if unit == "count" else places
+
+    def text(value: float | None, *, signed: bool = False, decimals: int = places) -> str:
+        return "not known" if value is None else with_unit(number(value, decimals, signed=signed), unit)
+
+    noise = "MDC not known" if mdc is None else f"MDC {text(mdc)}"
+    difference = text(delta, signed=kind != "distance", decimals=of_values)
+    told = {
+        "label": label,
+        "baseline": text(row["baseline"], decimals=of_values) if row["baseline"] is not None else "",
+        "followup": text(row["followup"], decimals=of_values) if row["followup"] is not None else "",
+        "delta": difference,
+        "mdc": text(mdc),
+        "short": f"{label} {difference} ({noise})",
+    }
     ends = ""
-    if row["baseline"] is not None and row["followup"] is not None:
-        ends = f" (from {number(row['baseline'], places)} to {with_unit(number(row['followup'], places), unit)})"
-    verb = up if delta > 0 else down
-    head = f"{label[0].upper()}{label[1:]} {verb} by {amount}{ends}"
-    if round(delta, places) == 0:
-        head = f"{label[0].upper()}{label[1:]} did not move{ends}"
+    # The baseline of a relative measure is 100% by definition: its two values say no more than the difference.
+    if row["baseline"] is not None and row["followup"] is not None and unit_label(unit) != "%":
+        ends = f" (from {number(row['baseline'], of_values)} to {told['followup']})"
+    head = label[0].upper() + label[1:]
+    if delta is None:
+        head += " was not measured"
+    elif kind == "distance":
+        head += f" of {difference}"
+    elif round(delta, of_values) == 0:
+        head += f" did not move{ends}"
+    else:
+        up, down = ("grew", "shrank") if kind == "ratio" else ("rose", "fell")
+        head += f" {up if delta > 0 else down} by {text(abs(delta), decimals=of_values)}{ends}"
     if mdc is None:
-        return f"{head}; its measuring noise is not known."
-    noise = with_unit(number(mdc, places), unit)
-    relation = "above" if row["exceeds_mdc"] else "within"
-    return f"{head}: {relation} the minimal detectable change (MDC) of {noise}."
+        told["sentence"] = f"{head}; its minimal detectable change (MDC) is not known."
+    else:
+        relation = "above" if row["exceeds_mdc"] else "within"
+        told["sentence"] = f"{head}: {relation} the minimal detectable change (MDC) of {told['mdc']}."
+    return told
 
 
 def policy_label(policy: str | None) -> str:
@@ -175,9 +184,18 @@ def short_id(identifier: str) -> str:
     return identifier[:8]
 
 
+def failure_text(stage: str, failure: str) -> str:
+    """A stage's failure in words: its code without the prefix that marks it."""
+    return f"the {stage} stage failed ({plain(failure.removeprefix('failed:'))})"
+
+
 def plain(text: str | None) -> str:
     """A code with its underscores as spaces."""
     return (text or "").replace("_", " ")
+
+
+def _look_alike(delta: float, mdc: float, places: int) -> bool:
+    return round(abs(delta), places) == round(mdc, places) and abs(delta) != mdc
 
 
 def _minus(text: str) -> str:
