@@ -1,0 +1,145 @@
+"""Open a DICOM file: the checks that come before its pixels are decoded.
+
+pydicom quotes values, names included, in its warnings and log lines; they are silenced here, once for the room.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from longderm.errors import UnusablePhotoError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+#: Transfer syntaxes that are read, and how their pixels are packed.
+TRANSFER_SYNTAXES = {
+    "1.2.840.10008.1.2": "native",
+    "1.2.840.10008.1.2.1": "native",
+    "1.2.840.10008.1.2.5": "rle",
+    "1.2.840.10008.1.2.4.50": "jpeg",
+    "1.2.840.10008.1.2.4.51": "jpeg",
+    "1.2.840.10008.1.2.4.90": "jpeg2000",
+    "1.2.840.10008.1.2.4.91": "jpeg2000",
+}
+
+DERMOSCOPIC_PHOTOGRAPHY = "1.2.840.10008.5.1.4.1.1.77.1.7"
+VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+#: Multi-frame true colour Secondary Capture: taken where it holds one frame.
+_MULTIFRAME_COLOUR_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
+
+PHOTO_CLASSES = (DERMOSCOPIC_PHOTOGRAPHY, VL_PHOTOGRAPHIC, SECONDARY_CAPTURE, _MULTIFRAME_COLOUR_CAPTURE)
+
+#: An index of other files, no image.
+MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """No warning and no log line of pydicom while the block runs, and values are not validated."""
+    from pydicom import config
+
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings(), config.disable_value_validation():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def open_dicom(data: bytes) -> Dataset:
+    """Parse the bytes of a DICOM file (call it within `silenced`).
+
+    Raises UnusablePhotoError: not_an_image, unsupported_syntax, unsupported_modality, truncated, unreadable.
+    """
+    from pydicom import dcmread
+    from pydicom.filereader import read_file_meta_info
+
+    if data[128:132] != b"DICM":
+        raise UnusablePhotoError("not_an_image", "no DICOM marker at its place")
+    try:
+        meta = read_file_meta_info(io.BytesIO(data))  # type: ignore[arg-type]
+        syntax = str(meta.get("TransferSyntaxUID", ""))
+        sop_class = str(meta.get("MediaStorageSOPClassUID", ""))
+    except Exception as error:
+        raise _parse_error(error) from None
+    if sop_class and sop_class not in PHOTO_CLASSES:
+        raise UnusablePhotoError("unsupported_modality", f"SOP class {_uid(sop_class)} is no photo")
+    if syntax not in TRANSFER_SYNTAXES:
+        # checked before the data set is parsed: the deflated syntax would be unpacked without a limit
+        raise UnusablePhotoError("unsupported_syntax", f"transfer syntax {_uid(syntax)}")
+    try:
+        dataset = dcmread(io.BytesIO(data))
+    except Exception as error:
+        raise _parse_error(error) from None
+    sop_class = sop_class or text(dataset, "SOPClassUID") or ""
+    if sop_class not in PHOTO_CLASSES:
+        if not sop_class:
+            raise UnusablePhotoError("truncated", "the file ends before its header does")
+        raise UnusablePhotoError("unsupported_modality", f"SOP class {_uid(sop_class)} is no photo")
+    return dataset
+
+
+def is_media_directory(data: bytes) -> bool:
+    """Whether the bytes begin a DICOMDIR, an index of other files."""
+    return data[128:132] == b"DICM" and MEDIA_DIRECTORY.encode() in data[:512]
+
+
+def value(dataset: Dataset, keyword: str) -> Any:
+    """An attribute's value, or None where it is absent, empty or malformed."""
+    try:
+        found = dataset.get(keyword)
+    except Exception:  # pydicom converts when asked and raises anything on malformed bytes
+        return None
+    return None if found is None or found == "" else found
+
+
+def text(dataset: Dataset, keyword: str) -> str | None:
+    """An attribute as text, its first value where it has several; None where absent, empty or malformed."""
+    found = value(dataset, keyword)
+    if found is None:
+        return None
+    if not isinstance(found, str | bytes) and hasattr(found, "__getitem__") and hasattr(found, "__len__"):
+        if len(found) == 0:
+            return None
+        found = found[0]
+    stripped = str(found).replace("\x00", "").strip()
+    return stripped or None
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """An attribute as a number; None where absent or none."""
+    found = text(dataset, keyword)
+    try:
+        return float(found) if found is not None else None
+    except ValueError:
+        return None
+
+
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; empty where it is absent or malformed."""
+    found = value(dataset, keyword)
+    try:
+        return list(found) if found is not None else []
+    except Exception:
+        return []
+
+
+def _uid(text: str) -> str:
+    """A UID for a message: standard ones only, for a private one may name a site or a device."""
+    return text if text.startswith("1.2.840.10008.") and len(text) <= 64 else "unknown"
+
+
+def _parse_error(error: Exception) -> UnusablePhotoError:
+    if isinstance(error, EOFError):
+        return UnusablePhotoError("truncated", "the file ends before its data set does")
+    return UnusablePhotoError("unreadable", f"malformed DICOM ({type(error).__name__})")

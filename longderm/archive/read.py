@@ -1,0 +1,117 @@
+"""Read any supported file to a photo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from longderm.archive.claims import Claims
+from longderm.archive.dicom_file import open_dicom, silenced
+from longderm.archive.dicom_header import read_header
+from longderm.archive.dicom_pixels import decode_dicom
+from longderm.archive.images import DEFAULT_MAX_MEGAPIXELS, Decoded, decode_image
+from longderm.archive.sniff import image_format
+from longderm.errors import AccessError, SourceNotFoundError, UnusablePhotoError
+from longderm.photo import Photo, PhotoMeta
+
+#: Bytes per pixel that a file may have at most, with room for its header: 16-bit colour, uncompressed.
+_MAX_BYTES_PER_PIXEL = 6
+_HEADER_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """A decoded file: pixels, what the file itself says of them, and the UID that identifies a DICOM photo."""
+
+    decoded: Decoded
+    claims: Claims
+    sop_uid: str | None
+    caveats: tuple[str, ...]
+
+
+def read_photo(path: str | Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Photo:
+    """Read a DICOM, JPEG, PNG, TIFF, BMP, WebP or JPEG 2000 file to a photo on its native grid.
+
+    Pixels are uint8 (H, W, 3) sRGB, EXIF orientation and ICC profile applied, pixels square. `meta` holds what the file
+    itself says; the modality of an image file is not said in it and taken as dermoscopic (caveat `modality_assumed`).
+    Raises UnusablePhotoError with the reason, SourceNotFoundError, AccessError.
+    """
+    contents = read_contents(read_bytes(Path(path), max_megapixels), max_megapixels)
+    return Photo(contents.decoded.pixels, photo_meta(contents.claims, contents.caveats))
+
+
+def open_photo(path: str | Path, row: Mapping[str, Any], max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Photo:
+    """Read a photo that was taken in: the file's pixels, and the `meta` of its row in table `photos`.
+
+    Raises UnusablePhotoError (unreadable) where the file has another size than it had then.
+    """
+    contents = read_contents(read_bytes(Path(path), max_megapixels), max_megapixels)
+    height, width = contents.decoded.pixels.shape[:2]
+    if (width, height) != (row["width_px"], row["height_px"]):
+        raise UnusablePhotoError("unreadable", "the file has changed since it was taken in; run ingest again")
+    names = (
+        "modality",
+        "px_per_mm",
+        "px_per_mm_source",
+        "px_per_mm_error",
+        "polarised",
+        "contact",
+        "magnification",
+        "device",
+    )
+    meta = {name: row[name] for name in names}
+    return Photo(contents.decoded.pixels, PhotoMeta(**meta, caveats=tuple(row["caveats"] or ())))
+
+
+def read_bytes(path: Path, max_megapixels: float) -> bytes:
+    """The bytes of a file that is not too large for `max_megapixels`.
+
+    Raises UnusablePhotoError (too_large), SourceNotFoundError, AccessError.
+    """
+    try:
+        size = path.stat().st_size
+        if size > max_megapixels * 1e6 * _MAX_BYTES_PER_PIXEL + _HEADER_BYTES:
+            raise UnusablePhotoError("too_large", f"a file of {size / 1e6:.0f} MB")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise SourceNotFoundError("the photo's file does not exist; check the path") from None
+    except OSError as error:
+        raise AccessError(f"the photo's file cannot be read ({type(error).__name__}); check its permissions") from None
+
+
+def read_contents(data: bytes, max_megapixels: float) -> Contents:
+    """Decode the bytes of a file and read what they say. Raises UnusablePhotoError."""
+    if not data:
+        raise UnusablePhotoError("truncated", "the file is empty")
+    if image_format(data[:132]) == "dicom":
+        with silenced():
+            dataset = open_dicom(data)
+            header = read_header(dataset)
+            if header.claims.modality_problem:
+                raise UnusablePhotoError("unsupported_modality", header.claims.modality_problem)
+            if header.burned_in:
+                raise UnusablePhotoError("burned_in_annotation", "BurnedInAnnotation is YES")
+            decoded = decode_dicom(dataset, max_megapixels)
+        unsaid = () if header.burned_in is False else ("burned_in_not_excluded",)
+        return Contents(decoded, header.claims, header.sop_uid, (*unsaid, *header.caveats, *decoded.caveats))
+    decoded = decode_image(data, max_megapixels)
+    return Contents(decoded, Claims(), None, ("burned_in_not_excluded", *decoded.caveats))
+
+
+def photo_meta(claims: Claims, caveats: tuple[str, ...]) -> PhotoMeta:
+    """The part of the claims that travels with the pixels."""
+    meta = PhotoMeta(
+        px_per_mm=claims.px_per_mm,
+        px_per_mm_source=claims.px_per_mm_source,
+        px_per_mm_error=claims.px_per_mm_error,
+        polarised=claims.polarised,
+        contact=claims.contact,
+        magnification=claims.magnification,
+        device=claims.device,
+        caveats=caveats,
+    )
+    if claims.modality is None:
+        return replace(meta, caveats=(*caveats, "modality_assumed"))
+    return replace(meta, modality=claims.modality)
