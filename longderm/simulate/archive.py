@@ -84,6 +84,7 @@ def write_archive(
     progress: Progress | None = None,
     masks: bool = False,
     choices: Any = None,
+    hosts: Any = None,
 ) -> SimulatedArchive:
     """Write the archive of given patients (see `simulate_archive`)."""
     _make_folder(out)
@@ -96,7 +97,7 @@ def write_archive(
     if sample_defects:
         from longderm.simulate.defects import add_defects
 
-        add_defects(out, merged, seed)
+        add_defects(out, merged, seed, hosts)
     pairs = _write_tables(out, merged, seed)
     return SimulatedArchive(out, seed, len(plans), len(merged.lesions), len(merged.photos), pairs)
 
@@ -111,9 +112,7 @@ def _make_folder(out: Path) -> None:
         raise UsageError(f"{out} is not empty; name a new folder for the archive")
 
 
-def _outcomes(
-    out: Path, plans: list[PatientPlan], workers: int, masks: bool, choices: Any
-) -> Iterator[PatientOutcome]:
+def _outcomes(out: Path, plans: list[PatientPlan], workers: int, masks: bool, choices: Any) -> Iterator[PatientOutcome]:
     from longderm.simulate.patient import write_patient
 
     write = partial(write_patient, out, masks=masks, choices=choices)

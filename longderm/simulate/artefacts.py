@@ -11,7 +11,7 @@ from longderm.simulate.fields import DRAW_SHIFT, F32, draw_lines, wander
 
 
 def add_artefacts(rgb: F32, shot: Shot) -> F32:
-    """Draw the shot's artefacts over the linear RGB scene (before the lens), all but the dark corners."""
+    """Draw the shot's artefacts over the linear RGB scene (before the lens; changed in place), all but the corners."""
     rng = np.random.default_rng([*shot.seed, 51])
     for name, draw in (("vellus", _vellus), ("hair", _hair), ("ink", _ink), ("bubbles", _bubbles), ("ruler", _ruler)):
         amount = shot.artefacts.get(name, 0.0)
@@ -38,10 +38,15 @@ def dark_corners(rgb: F32, shot: Shot) -> F32:
 
 
 def _over(rgb: F32, cover: F32, colour: NDArray[np.float32]) -> F32:
-    return np.asarray(rgb + cover[..., None] * (colour - rgb), np.float32)
+    rows, columns = np.nonzero(cover > 0.002)
+    below = rgb[rows, columns]
+    rgb[rows, columns] = below + cover[rows, columns, None] * (colour - below)
+    return rgb
 
 
-def _strands(rng: np.random.Generator, shot: Shot, count: int, length_mm: tuple[float, float], bend: float) -> list[F32]:
+def _strands(
+    rng: np.random.Generator, shot: Shot, count: int, length_mm: tuple[float, float], bend: float
+) -> list[F32]:
     height, width = shot.size
     drift = rng.uniform(0, 2 * np.pi)
     curves = []
@@ -53,10 +58,11 @@ def _strands(rng: np.random.Generator, shot: Shot, count: int, length_mm: tuple[
 
 
 def _hair(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F32:
-    curves = _strands(rng, shot, int(amount), (3, 14), 0.5)
-    # Terminal hair is 0.05 to 0.1 mm thick.
-    widths = [max(1.0, float(rng.uniform(0.05, 0.1)) * shot.px_per_mm) for _ in curves]
-    lines = draw_lines(shot.size, curves, widths)
+    curves = _strands(rng, shot, int(amount), (3, 14), 0.6)
+    # Terminal hair is 0.04 to 0.1 mm thick; its tip is thinner than a pixel can show and only fainter.
+    widths = [float(rng.uniform(0.04, 0.1)) * shot.px_per_mm for _ in curves]
+    faint = [min(0.6, 0.6 * width) for width in widths]
+    lines = draw_lines(shot.size, [curve[-4:] for curve in curves] + [curve[:-3] for curve in curves], faint + widths)
     shadow = cv2.GaussianBlur(np.roll(lines, (2, 1), (0, 1)), (0, 0), 2.0)
     rgb = rgb * (1 - 0.18 * shadow[..., None])
     shade = float(rng.choice((0.015, 0.04, 0.11)))
@@ -77,7 +83,11 @@ def _ink(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F32:
     stroke = draw_lines(shot.size, [curve], [0.5 * shot.px_per_mm])
     patchy = rng.random((height // 3 + 1, width // 3 + 1), dtype=np.float32)
     patchy = cv2.resize(patchy, (width, height), interpolation=cv2.INTER_LINEAR)
-    return _over(rgb, cv2.GaussianBlur(stroke, (0, 0), 1.2) * np.clip(patchy * 1.6, 0.15, 0.95), np.array([0.11, 0.07, 0.3], np.float32))
+    return _over(
+        rgb,
+        cv2.GaussianBlur(stroke, (0, 0), 1.2) * np.clip(patchy * 1.6, 0.15, 0.95),
+        np.array([0.11, 0.07, 0.3], np.float32),
+    )
 
 
 def _bubbles(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F32:
@@ -122,5 +132,7 @@ def _ruler(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F32
         at = middle + along * tick * scale
         stroke(at, at + inward * scale * (0.7 if tick % 5 == 0 else 0.4))
     text = middle + along * (length + 0.3) * scale
-    cv2.putText(plane, "mm", (int(text[0]), int(text[1])), cv2.FONT_HERSHEY_SIMPLEX, 0.035 * scale / 2, 255, thick, cv2.LINE_AA)
+    cv2.putText(
+        plane, "mm", (int(text[0]), int(text[1])), cv2.FONT_HERSHEY_SIMPLEX, 0.035 * scale / 2, 255, thick, cv2.LINE_AA
+    )
     return _over(rgb, 0.85 * plane.astype(np.float32) / 255, np.array([0.03, 0.03, 0.035], np.float32))

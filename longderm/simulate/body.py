@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.simulate.devices import Device
-from longderm.simulate.exposure import SRGB_TABLE
+from longderm.simulate.exposure import encode
 from longderm.simulate.fields import draw_discs, noise
 from longderm.simulate.history import PatientPlan
 from longderm.simulate.skin import SKIN_MELANIN, TAN_GAIN, reflect
@@ -35,7 +35,9 @@ def render_overview(plan: PatientPlan, visit: int, device: Device) -> NDArray[np
     moles = np.zeros((height, width), np.float32)
     for low in (0.0, 1.5):
         some = (dark >= low) & (dark < low + 1.5)
-        moles += (low + 0.75) * cv2.GaussianBlur(draw_discs((height, width), placed[some], radii[some] * scale), (0, 0), 0.8)
+        moles += (low + 0.75) * cv2.GaussianBlur(
+            draw_discs((height, width), placed[some], radii[some] * scale), (0, 0), 0.8
+        )
     tone = SKIN_MELANIN[plan.skin - 1] * (1 + TAN_GAIN * plan.tan(visit))
     blotch = cv2.warpAffine(noise(fixed, 1024, 60) * 0.08 + noise(fixed, 1024, 9) * 0.05, pose, (width, height))
     rgb = reflect((tone * (1 + blotch) + moles).astype(np.float32), (0.3 * (1 + 1.5 * blotch)).astype(np.float32))
@@ -43,8 +45,7 @@ def render_overview(plan: PatientPlan, visit: int, device: Device) -> NDArray[np
     wall = np.array([0.30, 0.36, 0.40], np.float32) * rng.uniform(0.85, 1.15)
     rgb = wall + mask[..., None] * (rgb - wall)
     rgb = cv2.GaussianBlur(rgb, (0, 0), 0.9)
-    encoded = SRGB_TABLE[np.clip(rgb * 4095, 0, 4095).astype(np.uint16)]
-    encoded = encoded + rng.normal(0, device.noise, (height, width, 1))
+    encoded = encode(rgb) + rng.normal(0, device.noise, (height, width, 1))
     return np.clip(encoded + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -54,11 +55,25 @@ def _silhouette(build: float) -> NDArray[np.uint8]:
     body = np.zeros((height, width), np.uint8)
     centre = width // 2
     cv2.ellipse(body, (centre, 95), (62, 84), 0, 0, 360, 255, -1)
-    half = [(120, 45), (185, 48), (215, 90), (245, 165), (290, 205), (420, 190), (620, 165), (760, 170), (900, 190), (1024, 195)]
+    half = [
+        (120, 45),
+        (185, 48),
+        (215, 90),
+        (245, 165),
+        (290, 205),
+        (420, 190),
+        (620, 165),
+        (760, 170),
+        (900, 190),
+        (1024, 195),
+    ]
     right = [(centre + round(w * build), y) for y, w in half]
     left = [(centre - round(w * build), y) for y, w in reversed(half)]
     cv2.fillPoly(body, [np.array(right + left, np.int32)], 255)
     for side in (-1, 1):
-        arm = [(centre + side * round(x * build), y) for x, y in ((175, 265), (235, 330), (262, 560), (285, 820), (240, 830), (222, 570), (190, 430))]
+        arm = [
+            (centre + side * round(x * build), y)
+            for x, y in ((175, 265), (235, 330), (262, 560), (285, 820), (240, 830), (222, 570), (190, 430))
+        ]
         cv2.fillPoly(body, [np.array(arm, np.int32)], 255)
     return np.where(cv2.GaussianBlur(body, (0, 0), 8) > 127, 255, 0).astype(np.uint8)

@@ -33,17 +33,39 @@ class Device:
 
 #: Dermatoscopes of maker A (DICOM) and maker B (photo folders). Names are invented.
 DERMATOSCOPES = (
-    Device("a", "Aldermere Optics", "DermaView 200", (480, 640), 17.0, False, True, 1.0, 1.0, 0.0, 1.6, 0.7, 0.0, 0.9, 10),
-    Device("a", "Aldermere Optics", "DermaView 300", (600, 800), 18.5, True, True, 1.12, 0.96, 0.06, 1.2, 0.7, 0.35, 0.9, 20),
-    Device("b", "Brightfell", "SkinScope P", (576, 768), 18.0, True, True, 1.08, 1.05, -0.05, 1.5, 0.8, 0.55, 0.35, 10),
-    Device("b", "Brightfell", "SkinScope N", (480, 640), 15.0, True, False, 0.92, 0.94, 0.08, 2.0, 0.8, 0.0, 0.15, 10),
+    Device(
+        "a", "Aldermere Optics", "DermaView 200", (480, 640), 17.0, False, True, 0.95, 1.0, -0.1, 1.6, 0.7, 0.0, 0.9, 10
+    ),
+    Device(
+        "a",
+        "Aldermere Optics",
+        "DermaView 300",
+        (600, 800),
+        18.5,
+        True,
+        True,
+        1.06,
+        0.98,
+        0.03,
+        1.2,
+        0.7,
+        0.35,
+        0.9,
+        20,
+    ),
+    Device("b", "Brightfell", "SkinScope P", (576, 768), 18.0, True, True, 1.04, 1.05, -0.05, 1.5, 0.8, 0.55, 0.35, 10),
+    Device("b", "Brightfell", "SkinScope N", (480, 640), 15.0, True, False, 0.92, 0.96, 0.05, 2.0, 0.8, 0.0, 0.15, 10),
     Device("b", "Brightfell", "SkinScope Pro", (768, 1024), 19.0, True, True, 1.0, 1.0, 0.03, 1.0, 0.9, 0.25, 0.5, 20),
 )
 
 #: Cameras for close-ups and overviews.
 CAMERAS = {
-    "a": Device("a", "Aldermere Optics", "DermaCam C", (600, 800), 62.0, False, False, 1.05, 1.0, 0.02, 1.8, 0.8, 0.0, 0.4, 1),
-    "b": Device("b", "Brightfell", "Phone Adapter", (576, 768), 70.0, False, False, 1.1, 1.0, 0.05, 2.4, 0.9, 0.0, 0.0, 1),
+    "a": Device(
+        "a", "Aldermere Optics", "DermaCam C", (600, 800), 62.0, False, False, 1.05, 1.0, 0.02, 1.8, 0.8, 0.0, 0.4, 1
+    ),
+    "b": Device(
+        "b", "Brightfell", "Phone Adapter", (576, 768), 70.0, False, False, 1.1, 1.0, 0.05, 2.4, 0.9, 0.0, 0.0, 1
+    ),
 }
 
 

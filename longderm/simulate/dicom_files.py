@@ -19,6 +19,7 @@ from pydicom.uid import (
 )
 
 from longderm.simulate.colour_profiles import icc_profile
+from longderm.simulate.rle import rle_frame
 from longderm.simulate.records import ISSUER, PhotoRecord, number_of, uid_of
 from longderm.simulate.sites import SITES, WHOLE_BODY
 
@@ -39,12 +40,12 @@ class Encoding:
 
 
 ENCODINGS = (
-    Encoding("jpeg", 0.52),
+    Encoding("jpeg", 0.54),
     Encoding("jpeg2000_lossy", 0.16),
     Encoding("jpeg2000_lossless", 0.1),
     Encoding("rle", 0.08),
     Encoding("raw", 0.08),
-    Encoding("palette", 0.06),  # as a Secondary Capture; the visible light classes know no palette
+    Encoding("palette", 0.04),  # as a Secondary Capture; the visible light classes know no palette
 )
 
 
@@ -132,9 +133,11 @@ def _describe_acquisition(ds: Dataset, record: PhotoRecord, sop_class: str) -> N
     device = record.device
     # Only the dermoscopy class may say DMS; elsewhere the series description tells.
     ds.Modality = "DMS" if sop_class == DERMOSCOPIC else "XC"
-    ds.SeriesDescription = {"dermoscopic": "Dermoscopy", "clinical": "Close-up", "total_body": "Total body overview"}.get(
-        record.modality, record.modality
-    )
+    ds.SeriesDescription = {
+        "dermoscopic": "Dermoscopy",
+        "clinical": "Close-up",
+        "total_body": "Total body overview",
+    }.get(record.modality, record.modality)
     ds.Manufacturer = device.manufacturer
     ds.ManufacturerModelName = device.model
     ds.DeviceSerialNumber = str(number_of(device.model) % 10**6)
@@ -220,9 +223,7 @@ def _store_palette(ds: Dataset, pixels: NDArray[np.uint8], encoding: str, qualit
 
 
 def _store_rle(ds: Dataset, pixels: NDArray[np.uint8], encoding: str, quality: int) -> None:
-    _store_raw(ds, pixels, encoding, quality)
-    ds["PixelData"].VR = "OB"
-    ds.compress(RLELossless, generate_instance_uid=False)
+    _encapsulate(ds, rle_frame(pixels), RLELossless, "RGB", pixels.nbytes, None)
 
 
 def _store_jpeg(ds: Dataset, pixels: NDArray[np.uint8], encoding: str, quality: int) -> None:

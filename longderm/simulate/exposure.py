@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,11 +13,29 @@ from longderm.simulate.devices import Device
 from longderm.simulate.fields import F32, noise
 
 #: Skin is stretched by the contact plate by up to this much along one axis: the truth's affine part.
-STRETCH_SD = 0.006
+STRETCH_SD = 0.004
 
-#: sRGB's transfer function as a table over 12 bits of linear light.
-_LINEAR = np.linspace(0, 1, 4096)
-SRGB_TABLE = np.where(_LINEAR <= 0.0031308, 12.92 * _LINEAR, 1.055 * _LINEAR ** (1 / 2.4) - 0.055).astype(np.float32) * 255
+#: Steps of the tone curves' tables, and the linear light at their end (white is 1).
+TONE_STEPS = 8192
+TONE_END = 2.0
+
+
+@lru_cache(maxsize=16)
+def tone_curve(gamma: float = 1.0) -> NDArray[np.float32]:
+    """Grey level (0 to 255, fractional) for linear light in `TONE_STEPS` steps up to `TONE_END`.
+
+    A soft shoulder instead of clipping, as cameras have, the device's gamma, then sRGB's transfer function.
+    """
+    linear = np.linspace(0, TONE_END, TONE_STEPS)
+    linear = np.where(linear > 0.7, 1 - 0.3 * np.exp(-(linear - 0.7) / 0.3), linear) ** gamma
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return (255 * encoded).astype(np.float32)
+
+
+def encode(rgb: F32, gamma: float = 1.0) -> F32:
+    """Grey levels (fractional) of linear RGB through a tone curve."""
+    index = np.clip(rgb * np.float32((TONE_STEPS - 1) / TONE_END) + np.float32(0.5), 0, TONE_STEPS - 1)
+    return tone_curve(gamma)[index.astype(np.uint16)]
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,7 @@ def draw_shot(
     turn = usual_turn + float(np.clip(rng.normal(0, 0.22), -0.8, 0.8))
     if rng.random() < 0.06:
         turn += float(rng.choice((-1, 1))) * np.pi / 2  # camera held the other way
-    stretch = np.clip(rng.normal(0, STRETCH_SD), -0.015, 0.015)
+    stretch = np.clip(rng.normal(0, STRETCH_SD), -0.01, 0.01)
     axis = rng.uniform(0, np.pi)
     along = rotation(axis) @ np.diag([1 + stretch, 1 - stretch]) @ rotation(-axis)
     slack = 0.5 * np.array([field, field * height / width]) - lesion_radius_mm - 0.5
@@ -82,7 +101,7 @@ def draw_shot(
     matrix[:2, :2] = scale * rotation(turn) @ along
     matrix[:2, 2] = np.array([(width - 1) / 2, (height - 1) / 2]) + scale * shift
     blur = float(rng.gamma(1.2, 0.4)) if rng.random() < 0.93 else float(rng.uniform(1.8, 4.0))
-    warm = float(rng.normal(device.warmth, 0.06))
+    warm = float(np.clip(rng.normal(device.warmth, 0.08), -0.25, 0.25))
     gains = (1 + warm, 1 + float(rng.normal(0, 0.025)), 1 - warm)
     return Shot(
         size=device.size,
@@ -107,7 +126,7 @@ def rotation(angle: float) -> NDArray[np.float64]:
 
 def _draw_artefacts(rng: np.random.Generator, device: Device, hairiness: float) -> dict[str, float]:
     found: dict[str, float] = {}
-    hairs = int(rng.poisson(22 * hairiness)) if rng.random() < 0.35 + 0.5 * hairiness else 0
+    hairs = int(rng.poisson(20 * hairiness)) if rng.random() < 0.2 + 0.6 * hairiness else 0
     if hairs > 2:
         found["hair"] = float(hairs)
     if rng.random() < 0.7:
@@ -115,7 +134,7 @@ def _draw_artefacts(rng: np.random.Generator, device: Device, hairiness: float) 
     if device.contact and rng.random() < 0.28:
         found["bubbles"] = float(rng.integers(3, 40))
     if not device.polarised and rng.random() < 0.35:
-        found["glare"] = float(rng.uniform(0.1, 0.8))
+        found["glare"] = float(rng.uniform(0.1, 1.0))
     if rng.random() < 0.22:
         found["ruler"] = 1.0
     if rng.random() < 0.05:
@@ -152,18 +171,14 @@ def expose(rgb: F32, shot: Shot) -> NDArray[np.uint8]:
     if device.saturation != 1:
         grey = rgb.mean(axis=2, keepdims=True)
         rgb = grey + np.float32(device.saturation) * (rgb - grey)
-    # A soft shoulder instead of clipping, as cameras have.
-    rgb = np.clip(rgb, 0, None)
-    rgb = np.where(rgb > 0.7, 1 - 0.3 * np.exp(-(rgb - 0.7) / 0.3), rgb)
-    if device.gamma != 1:
-        rgb = np.power(rgb, np.float32(device.gamma))
-    encoded = SRGB_TABLE[np.clip(rgb * 4095 + 0.5, 0, 4095).astype(np.uint16)]
+    encoded = encode(rgb, device.gamma)
     height, width = shot.size
     grain = rng.standard_normal((height, width, 1), dtype=np.float32)
     colour = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), dtype=np.float32)
     colour = cv2.resize(colour, (width, height), interpolation=cv2.INTER_LINEAR)
-    encoded = encoded + np.float32(device.noise) * (0.8 * grain + 0.6 * colour)
-    return np.clip(encoded + 0.5, 0, 255).astype(np.uint8)
+    encoded += np.float32(0.8 * device.noise) * grain
+    encoded += np.float32(0.6 * device.noise) * colour
+    return np.clip(encoded + np.float32(0.5), 0, 255).astype(np.uint8)
 
 
 def glare_and_relief(rgb: F32, relief: F32, shot: Shot) -> F32:
@@ -173,9 +188,12 @@ def glare_and_relief(rgb: F32, relief: F32, shot: Shot) -> F32:
     rgb = rgb * shading[..., None]
     amount = shot.artefacts.get("glare", 0.0)
     if amount > 0:
+        # Small mirrors of the skin's surface, gathered where the plate does not touch.
         side = max(shot.size) // 4 + 1
-        sheen = cv2.resize(noise(rng, side, 22), (max(shot.size), max(shot.size)), interpolation=cv2.INTER_CUBIC)
-        sheen = sheen[: shot.size[0], : shot.size[1]]
-        shine = np.clip(sheen - 1.5 + 0.4 * amount, 0, 1) * np.clip(relief + 0.55, 0, None)
-        rgb = rgb + np.float32(1.1) * np.clip(shine, 0, 1.2)[..., None]
+        dry = cv2.resize(noise(rng, side, 18), (max(shot.size), max(shot.size)), interpolation=cv2.INTER_LINEAR)
+        sparks = noise(rng, max(shot.size), max(2.0, 0.09 * shot.px_per_mm))
+        height, width = shot.size
+        where = np.clip(dry[:height, :width] - 2.0 + 0.7 * amount, 0, 1)
+        shine = where * np.clip(sparks[:height, :width] + 0.6 * relief - 0.9, 0, 1.5)
+        rgb = rgb + np.float32(1.3) * shine[..., None]
     return np.asarray(rgb, np.float32)

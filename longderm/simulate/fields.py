@@ -102,7 +102,9 @@ def draw_lines(size: tuple[int, int], curves: list[NDArray[np.float64]], widths:
     return plane.astype(np.float32) / 255
 
 
-def wander(rng: np.random.Generator, start: NDArray[np.float64], heading: float, length: float, bend: float) -> NDArray[np.float64]:
+def wander(
+    rng: np.random.Generator, start: NDArray[np.float64], heading: float, length: float, bend: float
+) -> NDArray[np.float64]:
     """A curve (N, 2) of `length` from `start`, whose heading drifts and bends by about `bend` radians in all."""
     steps = 24
     turn = np.cumsum(rng.normal(0, 0.3, steps)) * bend / np.sqrt(steps) + np.linspace(0, rng.normal(0, bend), steps)

@@ -50,7 +50,9 @@ def choose_orientation(record: PhotoRecord) -> int:
     return 6 if at < 9 else 8 if at < 15 else 3 if at < 19 else 1
 
 
-def image_bytes(record: PhotoRecord, pixels: NDArray[np.uint8], suffix: str, quality: int, orientation: int = 1) -> bytes:
+def image_bytes(
+    record: PhotoRecord, pixels: NDArray[np.uint8], suffix: str, quality: int, orientation: int = 1
+) -> bytes:
     """One photo as a file of the given suffix; a JPEG carries EXIF and a colour profile."""
     from PIL import Image
 

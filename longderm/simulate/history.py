@@ -191,9 +191,7 @@ def make_lesion(
         # At rest is not frozen: keratoses creep, the others drift by less than is visible.
         growth = rng.uniform(0.0, 0.04) if kind == "seborrhoeic_keratosis" else rng.normal(0, 0.01)
         drift = {"darkening": float(rng.normal(0, 0.03))}
-        return LesionHistory(
-            kind, population, area, float(growth), 0.0, 12.0, False, irregularity, drift, seed
-        )
+        return LesionHistory(kind, population, area, float(growth), 0.0, 12.0, False, irregularity, drift, seed)
     growth = _draw_growth(rng, kind, calibration)
     # An ordinary lesion may rest for some time after its first photo before it begins to change.
     onset = 0.0 if population == "suspicious" else float(rng.uniform(0, 0.5) * first_interval_months)
@@ -211,7 +209,9 @@ def _made_visible(rng: np.random.Generator, lesion: LesionHistory, month: float)
     leading = max(sorted(lesion.final), key=lambda name: abs(lesion.final[name]))
     strength = min(1.0, VISIBLE_STEP * float(rng.uniform(1.05, 1.8)) / share)
     sign = -1.0 if lesion.final[leading] < 0 else 1.0
-    pace = lesion.pace_months if strength < 1.0 else -(month - lesion.onset_month) / float(np.log(1 - 1.3 * VISIBLE_STEP))
+    pace = (
+        lesion.pace_months if strength < 1.0 else -(month - lesion.onset_month) / float(np.log(1 - 1.3 * VISIBLE_STEP))
+    )
     return LesionHistory(
         **{**lesion.__dict__, "final": {**lesion.final, leading: sign * strength}, "pace_months": pace}
     )
@@ -271,6 +271,7 @@ class LesionPlan:
     close_up: bool = False  # also photographed as a clinical close-up
     excised_after_days: int | None = None  # days from its last visit to its excision
     photos_at: dict[int, int] = field(default_factory=dict)  # more photos than one at a visit
+    flaws: dict[int, str] = field(default_factory=dict)  # visit -> "blurred" or "cut": its photo is useless on purpose
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,7 @@ class PatientPlan:
     visit_days: tuple[date, ...]
     lesions: tuple[LesionPlan, ...]
     overview_visits: tuple[int, ...] = ()
+    frame: tuple[int, int] | None = None  # height, width of the photos; None: as the device makes them
 
     def month(self, lesion: LesionPlan, visit: int) -> float:
         """Months from the lesion's first photo to a visit."""
@@ -303,12 +305,15 @@ class PatientPlan:
 #: Fitzpatrick types I to VI among patients of such clinics. Assumption, with more dark skin than most have.
 SKIN_SHARES = (0.1, 0.32, 0.28, 0.14, 0.09, 0.07)
 
+
 def draw_patient(seed: int, index: int, calibration: Calibration = PUBLISHED) -> PatientPlan:
     """Draw patient `index` of an archive of `seed`; independent of all other patients."""
     rng = np.random.default_rng([seed, index, 1])
     visit_count = int(rng.choice(5, p=(0.1, 0.25, 0.3, 0.2, 0.15))) + 1
     lesion_count = int(rng.choice(5, p=(0.2, 0.27, 0.25, 0.17, 0.11))) + 1
-    populations = ["suspicious" if rng.random() < calibration.suspicious_share else "ordinary" for _ in range(lesion_count)]
+    populations = [
+        "suspicious" if rng.random() < calibration.suspicious_share else "ordinary" for _ in range(lesion_count)
+    ]
     visit_days = _draw_visit_days(rng, visit_count, "suspicious" in populations)
     lesions = [
         _draw_lesion_plan(rng, (seed, index, 2, number), number, population, visit_days, calibration)

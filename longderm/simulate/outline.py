@@ -27,7 +27,7 @@ def draw_outline(rng: np.random.Generator, irregularity: float, elongation: floa
     ripple = np.zeros(ANGLES)
     for k in range(2, HARMONICS + 1):
         # k**-1.1 keeps the notches of real borders visible beside the coarse shape.
-        ripple += rng.normal(0, 0.16 * irregularity * k**-1.1 * 2) * np.cos(k * theta + rng.uniform(0, 2 * np.pi))
+        ripple += rng.normal(0, 0.12 * irregularity * k**-1.1 * 2) * np.cos(k * theta + rng.uniform(0, 2 * np.pi))
     radii = radii * np.exp(np.clip(ripple, -0.6, 0.5))
     return scale_to_area(radii, 1.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ CLOSE_UP_EXTENT_MM = 90.0
 #: Stated scales are off by this much (relative SD): calibration plates and hands are not exact.
 SCALE_ERROR = 0.01
 
+#: Blur of a photo that is useless on purpose: nothing of the structures is left.
+FLAW_BLUR_PX = 9.0
+
 DIAGNOSES = {
     "melanoma_in_situ": "melanoma in situ",
     "melanoma_invasive": "invasive melanoma",
@@ -39,7 +43,9 @@ DIAGNOSES = {
 Choices = Callable[[PhotoRecord], dict[str, Any]]
 
 
-def write_patient(out: Path, plan: PatientPlan, *, masks: bool = False, choices: Choices | None = None) -> PatientOutcome:
+def write_patient(
+    out: Path, plan: PatientPlan, *, masks: bool = False, choices: Choices | None = None
+) -> PatientOutcome:
     """Write all photos of one patient under `out`; `choices(record)` may fix encoding, format and orientation."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -237,6 +243,8 @@ class _PatientWriter:
                 "exif_orientation": orientation,
                 "mask_path": mask_path,
                 "defect": None,
+                "expected_status": "photo",
+                "expected_reason": None,
                 **record.truth,
             }
         )
@@ -265,7 +273,17 @@ class _Shots:
         clinic = np.random.default_rng([self.plan.seed, self.plan.index, 64])
         usual_device = devices[int(clinic.integers(len(devices)))]
         device = usual_device if rng.random() < 0.75 else devices[int(rng.integers(len(devices)))]
-        return draw_shot(rng, seed, device, self.hairiness, self.reach, self.usual)
+        if self.plan.frame is not None:
+            device = replace(device, size=self.plan.frame)
+        shot = draw_shot(rng, seed, device, self.hairiness, self.reach, self.usual)
+        flaw = self.lesion.flaws.get(visit)
+        if flaw == "blurred":
+            return replace(shot, blur_px=FLAW_BLUR_PX, motion_px=0.0)
+        if flaw == "cut":
+            matrix = shot.matrix.copy()
+            matrix[0, 2] = 0.35 * self.reach * shot.px_per_mm  # the centre so near the left edge that half is missing
+            return replace(shot, matrix=matrix)
+        return shot
 
 
 def _write_mask(path: Path, mask: NDArray[np.bool_]) -> None:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from longderm.simulate.fields import F32, Lattice, cell_edges, draw_discs, octaves
 from longderm.simulate.history import LesionHistory, LesionState
 
-#: Colours (linear RGB) that deep pigment and regression tend to.
-BLUE_GREY = np.array([0.13, 0.17, 0.24], np.float32)
-SCAR_WHITE = np.array([0.72, 0.60, 0.57], np.float32)
+#: Colours (linear RGB) that deep pigment and horn tend to.
+BLUE_GREY = np.array([0.105, 0.125, 0.165], np.float32)
 KERATIN = np.array([0.62, 0.50, 0.33], np.float32)
+
+#: Logit of the share of pigment missing at the true border: a quarter is left there.
+BORDER_LOGIT = 1.1
 
 #: Lattice of a lesion's inner structures, nodes per mm.
 STRUCTURE_PER_MM = 30.0
@@ -47,15 +49,29 @@ LOOKS = {
     "seborrhoeic_keratosis": Looks(
         (0.7, 2.2), (0.0, 0.2), (0.06, 0.15), globules_per_mm2=(0, 2), blotch=(0.25, 0.5), cysts=1.2
     ),
-    "angioma": Looks((0.0, 0.1), (1.2, 2.4), (0.1, 0.2), blotch=(0.1, 0.2), lacunae=1.0),
+    "angioma": Looks((0.25, 0.7), (0.9, 1.6), (0.1, 0.2), blotch=(0.1, 0.2), lacunae=1.0),
     "growing_nevus": Looks((1.0, 2.2), edge_mm=(0.2, 0.4), network=(0.1, 0.4), rim=(0.3, 0.7), blotch=(0.05, 0.15)),
     "changing_nevus": Looks((0.9, 2.3), network=(0.2, 0.6), globules_per_mm2=(0, 3), blotch=(0.1, 0.35)),
     "irritated_nevus": Looks((0.8, 2.2), (0.1, 0.4), network=(0.0, 0.4), globules_per_mm2=(0, 3), blotch=(0.1, 0.3)),
     "melanoma_in_situ": Looks(
-        (1.0, 2.8), (0.0, 0.4), (0.2, 0.6), (0.3, 0.7), (0, 3), blotch=(0.3, 0.6), centre=(-0.3, 0.5), colours=(0.0, 0.3)
+        (1.0, 2.8),
+        (0.0, 0.4),
+        (0.3, 0.8),
+        (0.3, 0.7),
+        (0, 3),
+        blotch=(0.3, 0.6),
+        centre=(-0.3, 0.5),
+        colours=(0.0, 0.3),
     ),
     "melanoma_invasive": Looks(
-        (1.4, 3.4), (0.1, 0.6), (0.15, 0.6), (0.2, 0.6), (0, 4), blotch=(0.4, 0.8), centre=(-0.2, 0.6), colours=(0.1, 0.6)
+        (1.4, 3.4),
+        (0.1, 0.6),
+        (0.25, 0.8),
+        (0.2, 0.6),
+        (0, 4),
+        blotch=(0.4, 0.8),
+        centre=(-0.2, 0.6),
+        colours=(0.1, 0.6),
     ),
 }
 
@@ -177,8 +193,9 @@ def render_pigment(
 
     depth = border - rho
     edge = looks.edge_mm * (1 + 0.25 * np.clip(blotch, -2, 2))
-    # The visible edge frays around the true border: noise of a few tenths of its softness, mean zero.
-    body = 1 / (1 + np.exp(np.clip(-2.2 * (depth + 0.35 * looks.edge_mm * grain) / edge, -30, 30)))
+    # The true border is where a reader draws it: where a quarter of the pigment is left. The edge frays around it.
+    frayed = depth + (0.04 + 0.2 * looks.edge_mm) * (0.5 * blotch + 0.8 * grain)
+    body = 1 / (1 + np.exp(np.clip(BORDER_LOGIT - 3.0 * frayed / edge, -30, 30)))
     q = np.clip(rho / border, 0, 2)
 
     profile = 1 + looks.centre * (0.5 - q)
@@ -201,7 +218,9 @@ def render_pigment(
     rim = np.clip(looks.rim + state.get("rim_globules"), 0, 1)
     if rim > 0:
         shown = looks.rim_angles[looks.rim_angles[:, 2] <= rim]
-        at = np.interp(shown[:, 0] % (2 * np.pi), np.arange(len(radii)) * (2 * np.pi / len(radii)), radii, period=2 * np.pi)
+        at = np.interp(
+            shown[:, 0] % (2 * np.pi), np.arange(len(radii)) * (2 * np.pi / len(radii)), radii, period=2 * np.pi
+        )
         at = at - shown[:, 1] * 0.6
         marks = np.stack([at * np.cos(shown[:, 0]), at * np.sin(shown[:, 0]), shown[:, 1]], axis=1)
         melanin += (0.5 + 0.8 * looks.melanin) * 0.8 * discs(marks)
@@ -209,14 +228,14 @@ def render_pigment(
     blue_patch, white_patch, red_patch, black_patch = (_patch(x, y, patch, blotch, grain) for patch in looks.patches)
     new = np.clip(0.6 * looks.colours + state.get("new_colour"), 0, 1)
     melanin += body * black_patch * 3.2 * new
-    blue = np.clip(body * blue_patch * 1.1 * new, 0, 0.85)
+    blue = np.clip(body * blue_patch * new, 0, 0.75)
     white = np.clip(body * white_patch * 1.1 * np.clip(state.get("regression") + 0.3 * looks.colours, 0, 1), 0, 0.8)
     redness = state.get("redness")
     # Inflammation reaches beyond the border.
     halo = 1 / (1 + np.exp(np.clip(-3 * (depth + 0.8), -30, 30)))
     blood = body * (looks.blood * (1 + 0.3 * blotch) + 0.9 * red_patch * looks.colours) + 0.55 * redness * halo
     lacunae = discs(looks.lacunae, 0.08)
-    blood = blood + 1.2 * lacunae
+    blood = blood + 0.9 * lacunae
     melanin = melanin * (1 - 0.75 * white)
     keratin = np.clip(0.75 * discs(looks.cysts, 0.03), 0, 1)
     f32 = np.float32
@@ -227,4 +246,4 @@ def _patch(x: F32, y: F32, patch: NDArray[np.float64], blotch: F32, grain: F32) 
     """A soft irregular area, 0 to 1, about a centre."""
     px, py, radius = (np.float32(v) for v in patch)
     distance = np.sqrt(np.square(x - px) + np.square(y - py)) / radius
-    return np.clip(1.3 - distance + 0.3 * blotch + 0.12 * grain, 0, 1).astype(np.float32)
+    return np.clip(1.05 - 0.9 * distance + 0.5 * blotch + 0.22 * grain, 0, 1).astype(np.float32)

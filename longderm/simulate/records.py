@@ -11,7 +11,16 @@ from longderm.simulate.devices import Device
 from longderm.simulate.history import PatientPlan
 
 #: Invented names: unmistakable, so that a leak of one is found by a search.
-FAMILY_NAMES = ("Quillfeather", "Thistlewick", "Marrowgate", "Umberdale", "Fennimoor", "Ashkettle", "Brambleforth", "Oxlethorpe")
+FAMILY_NAMES = (
+    "Quillfeather",
+    "Thistlewick",
+    "Marrowgate",
+    "Umberdale",
+    "Fennimoor",
+    "Ashkettle",
+    "Brambleforth",
+    "Oxlethorpe",
+)
 GIVEN_NAMES = {
     "female": ("Odessa", "Perpetua", "Zenobia", "Isaura", "Leocadia", "Wilhelma"),
     "male": ("Barnaby", "Crispin", "Evander", "Lysander", "Ptolemy", "Thaddeus"),

@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from longderm.simulate.artefacts import add_artefacts, dark_corners
 from longderm.simulate.exposure import Shot, expose, glare_and_relief, light
 from longderm.simulate.history import LesionHistory, LesionState
-from longderm.simulate.pigment import BLUE_GREY, KERATIN, SCAR_WHITE, LesionLooks, render_pigment
+from longderm.simulate.pigment import BLUE_GREY, KERATIN, LesionLooks, render_pigment
 from longderm.simulate.skin import SkinField, reflect, skin_chromophores
 
 #: The whole number of nodes per mm of skin lattices for dermoscopic photos, and how wide they are.
 SKIN_PER_MM = 26.0
 SKIN_EXTENT_MM = 30.0
+
+
+#: Share of the skin's melanin and blood that regressed areas keep.
+SCAR_SHARE = 0.45
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def render(
     rgb = reflect(melanin, blood)
     part = rgb[window]
     part += pigment.blue[..., None] * (BLUE_GREY - part)
-    part += pigment.white[..., None] * (SCAR_WHITE - part)
+    part += pigment.white[..., None] * (_scar(skin) - part)
     part += pigment.keratin[..., None] * (KERATIN - part)
     rgb = glare_and_relief(rgb, relief, shot)
     rgb = add_artefacts(rgb, shot)
@@ -53,3 +57,9 @@ def render(
     mask = np.zeros(size, bool)
     mask[window] = pigment.inside
     return Rendering(pixels, mask)
+
+
+def _scar(skin: SkinField) -> NDArray[np.float32]:
+    """Colour (3,) of regression: what little pigment scar-like skin keeps of the patient's own."""
+    little = np.full((1, 1), SCAR_SHARE, np.float32)
+    return reflect(little * np.float32(skin.melanin), little * np.float32(skin.blood))[0, 0]

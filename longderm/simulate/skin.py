@@ -16,7 +16,7 @@ from longderm.simulate.fields import F32, Lattice, cell_edges, draw_discs, draw_
 
 #: Relative absorption in R, G, B. Melanin falls with the 3.3rd power of wavelength (620, 540, 460 nm), flattened here
 #: because broad camera channels see less contrast; blood absorbs green most.
-MELANIN_ABSORPTION = np.array([0.40, 0.66, 1.0], np.float32)
+MELANIN_ABSORPTION = np.array([0.44, 0.68, 1.0], np.float32)
 BLOOD_ABSORPTION = np.array([0.10, 1.0, 0.78], np.float32)
 
 #: Reflectance of skin without absorbers.
@@ -43,8 +43,8 @@ def build_skin(seed: tuple[int, ...], skin_type: int, extent_mm: float, per_mm: 
     rng = np.random.default_rng([*seed, 21])
     size = int(extent_mm * per_mm)
     sun = float(rng.beta(1.5, 2.5))
-    melanin = octaves(rng, size, per_mm, {5.0: 0.05, 1.8: 0.05 + 0.05 * sun, 0.6: 0.05, 0.22: 0.035})
-    blood = octaves(rng, size, per_mm, {6.0: 0.10, 1.3: 0.13, 0.45: 0.10, 0.2: 0.06})
+    melanin = octaves(rng, size, per_mm, {5.0: 0.05, 1.8: 0.03 + 0.05 * sun, 0.6: 0.04, 0.25: 0.05, 0.13: 0.05})
+    blood = octaves(rng, size, per_mm, {6.0: 0.10, 1.3: 0.07, 0.45: 0.09, 0.2: 0.09, 0.11: 0.07})
     relief = np.zeros((size, size), np.float32)
 
     if site in ("sole", "palm"):
@@ -53,7 +53,7 @@ def build_skin(seed: tuple[int, ...], skin_type: int, extent_mm: float, per_mm: 
         distance = cell_edges(rng, size, 0.55 * per_mm, 0.9)
         depth = float(rng.uniform(0.15, 0.7))
         relief -= depth * np.exp(-((distance / (0.045 * per_mm)) ** 2))
-    relief += octaves(rng, size, per_mm, {0.3: 0.15, 0.12: 0.2})
+    relief += octaves(rng, size, per_mm, {0.3: 0.2, 0.12: 0.3})
 
     area = extent_mm**2
     pores = _scatter(rng, area, size, rng.uniform(0.05, 0.35) if site not in ("sole", "palm") else 0.0)
@@ -64,7 +64,9 @@ def build_skin(seed: tuple[int, ...], skin_type: int, extent_mm: float, per_mm: 
         blood += 0.8 * halo * np.float32(rng.uniform(0, 1))
     freckles = _scatter(rng, area, size, 0.035 * sun * (2.0 if skin_type <= 3 else 0.6))
     if len(freckles):
-        discs = draw_discs((size, size), freckles, np.clip(rng.lognormal(-0.9, 0.45, len(freckles)), 0.15, 1.6) * per_mm)
+        discs = draw_discs(
+            (size, size), freckles, np.clip(rng.lognormal(-0.9, 0.45, len(freckles)), 0.15, 1.6) * per_mm
+        )
         discs = cv2.GaussianBlur(discs, (0, 0), 0.18 * per_mm) * (1 + 0.35 * noise(rng, size, 0.3 * per_mm))
         melanin += discs * np.float32(rng.uniform(0.5, 1.4) / (0.6 + SKIN_MELANIN[skin_type - 1]))
     vessels = int(rng.poisson(5))
@@ -81,7 +83,12 @@ def build_skin(seed: tuple[int, ...], skin_type: int, extent_mm: float, per_mm: 
 
 
 def skin_chromophores(
-    skin: SkinField, seed: tuple[int, ...], matrix: NDArray[np.float64], size: tuple[int, int], tan: float, px_per_mm: float
+    skin: SkinField,
+    seed: tuple[int, ...],
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+    tan: float,
+    px_per_mm: float,
 ) -> tuple[F32, F32, F32]:
     """Melanin, blood and relief (each (H, W)) of the skin in one photo; `seed` draws what does not persist."""
     rng = np.random.default_rng([*seed, 22])
@@ -104,7 +111,7 @@ def reflect(melanin: F32, blood: F32) -> F32:
     """Linear RGB reflectance (H, W, 3) of skin with that much melanin and blood."""
     # Dense pigment turns neutral: it absorbs all there is to absorb in blue.
     density = melanin[..., None] * MELANIN_ABSORPTION + blood[..., None] * BLOOD_ABSORPTION
-    density += 0.035 * np.square(np.clip(melanin - 2.5, 0, None))[..., None]
+    density += 0.06 * np.square(np.clip(melanin - 1.7, 0, None))[..., None]
     return (SCATTER * np.exp(-density)).astype(np.float32)
 
 

@@ -67,6 +67,8 @@ PHOTO_SCHEMA = pa.schema(
         ("exif_orientation", _I32),
         ("mask_path", _STRING),
         ("defect", _STRING),
+        ("expected_status", _STRING),
+        ("expected_reason", _STRING),
     ]
 )
 
@@ -111,7 +113,7 @@ def pair_rows(photos: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every pair of photos of one lesion, modality and different days. Rows carry `_state`, `_evolving`, `_malignant`."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for photo in photos:
-        if photo["lesion_id"] is not None and photo["matrix"] is not None:
+        if photo["lesion_id"] is not None and photo["matrix"] is not None and photo["defect"] is None:
             groups[(photo["maker"], photo["patient_id"], photo["lesion_id"], photo["modality"])].append(photo)
     rows = []
     for key in sorted(groups):
