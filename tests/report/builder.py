@@ -221,6 +221,11 @@ def draw_mask(radius_px: float) -> bytes:
     middle = (WIDTH / 2, HEIGHT / 2)
     box = (middle[0] - radius_px, middle[1] - radius_px, middle[0] + radius_px, middle[1] + radius_px)
     ImageDraw.Draw(image).ellipse(box, fill=1)
+    return png(image)
+
+
+def png(image: Image.Image) -> bytes:
+    """The bytes of a PNG."""
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()

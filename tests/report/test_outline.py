@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
 from longderm.report.outline import outlines, path, to_baseline
-from tests.report.builder import HEIGHT, WIDTH, draw_mask, steady
+from tests.report.builder import HEIGHT, WIDTH, draw_mask, png, steady
 
 
 @steady
@@ -28,8 +29,18 @@ def test_an_outline_is_told_on_the_native_grid_whatever_the_size_of_the_mask() -
     assert (large + 0.5) == pytest.approx((small + 0.5) * 4)
 
 
-def test_two_spots_give_two_outlines_and_an_empty_mask_none() -> None:
-    assert outlines(draw_mask(0.1), WIDTH, HEIGHT) == []
+def test_two_spots_give_two_outlines_the_larger_first_and_an_empty_mask_none() -> None:
+    image = Image.new("1", (WIDTH, HEIGHT), 0)
+    assert outlines(png(image), WIDTH, HEIGHT) == []
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((50, 50, 90, 90), fill=1)
+    pen.ellipse((300, 200, 500, 400), fill=1)
+    larger, smaller = outlines(png(image), WIDTH, HEIGHT)
+    assert (larger.min(axis=0) + larger.max(axis=0)) / 2 == pytest.approx([400, 300], abs=1.5)
+    assert (smaller.min(axis=0) + smaller.max(axis=0)) / 2 == pytest.approx([70, 70], abs=1.5)
+
+
+def test_what_is_no_picture_has_no_outline() -> None:
     assert outlines(b"no picture", WIDTH, HEIGHT) == []
 
 
