@@ -39,6 +39,8 @@ _HAIR_MIN_LENGTH_PX = 42.0
 _GLARE_LEVEL = 225
 #: ... and above its neighbourhood by this many grey levels, so that pale skin in a bright photo is not glare.
 _GLARE_ABOVE_NEIGHBOURHOOD = 20
+#: Clipped in every channel, nothing is left of the skin, however large the area.
+_GLARE_CLIPPED = 252
 
 
 def hair_mask(photo: Photo) -> NDArray[np.bool_]:
@@ -104,7 +106,8 @@ def find_glare(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     darkest = pixels.min(axis=2)
     window = max(3, 2 * (max(pixels.shape[:2]) // 24) + 1)
     around = cv2.blur(darkest, (window, window)).astype(np.int16)
-    return np.asarray((darkest >= _GLARE_LEVEL) & (darkest.astype(np.int16) - around >= _GLARE_ABOVE_NEIGHBOURHOOD))
+    spot = (darkest >= _GLARE_LEVEL) & (darkest.astype(np.int16) - around >= _GLARE_ABOVE_NEIGHBOURHOOD)
+    return np.asarray(spot | (darkest >= _GLARE_CLIPPED))
 
 
 def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
