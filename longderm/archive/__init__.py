@@ -7,19 +7,21 @@ caller commits the rows in the order of `INTAKE_TABLES` and then calls `clear_sp
 
 from longderm.archive.assign import assign
 from longderm.archive.ledger import INTAKE_TABLES, live_photos, tally
-from longderm.archive.link import LinkTable
+from longderm.archive.link import KEY_NAME, LinkTable
 from longderm.archive.read import open_photo, read_photo
 from longderm.archive.scan import Scan, scan
 from longderm.archive.source import SourceSpec
-from longderm.archive.spool import clear_spool, give_up, read_into_spool, unread
+from longderm.archive.spool import clear_spool, content_hash, give_up, read_into_spool, unread
 
 __all__ = [
     "INTAKE_TABLES",
+    "KEY_NAME",
     "LinkTable",
     "Scan",
     "SourceSpec",
     "assign",
     "clear_spool",
+    "content_hash",
     "give_up",
     "live_photos",
     "open_photo",

@@ -36,6 +36,9 @@ _MULTIFRAME_COLOUR_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
 
 PHOTO_CLASSES = (DERMOSCOPIC_PHOTOGRAPHY, VL_PHOTOGRAPHIC, SECONDARY_CAPTURE, _MULTIFRAME_COLOUR_CAPTURE)
 
+#: Behind the preamble and "DICM".
+_META_START = 132
+
 #: An index of other files, no image.
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
@@ -62,12 +65,15 @@ def open_dicom(data: bytes) -> Dataset:
     Raises UnusablePhotoError: not_an_image, unsupported_syntax, unsupported_modality, truncated, unreadable.
     """
     from pydicom import dcmread
-    from pydicom.filereader import read_file_meta_info
+    from pydicom.filereader import read_dataset
 
     if data[128:132] != b"DICM":
         raise UnusablePhotoError("not_an_image", "no DICOM marker at its place")
     try:
-        meta = read_file_meta_info(io.BytesIO(data))  # type: ignore[arg-type]
+        # PS3.10 7.1: group 2 is always explicit VR, little endian
+        stream = io.BytesIO(data)
+        stream.seek(_META_START)
+        meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
         syntax = str(meta.get("TransferSyntaxUID", ""))
         sop_class = str(meta.get("MediaStorageSOPClassUID", ""))
     except Exception as error:

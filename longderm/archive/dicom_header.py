@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from longderm.archive.claims import Claims, clean, parse_laterality, parse_sex, round_age, with_date
 from longderm.archive.dicom_file import DERMOSCOPIC_PHOTOGRAPHY, SECONDARY_CAPTURE, items, number, text
 from longderm.archive.dicom_pixels import SPACING_TOLERANCE, pixel_spacing
-from longderm.archive.sites import general_site, site_meaning, special_site
+from longderm.archive.sites import general_site, site_meaning, site_text, special_site
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -17,12 +18,21 @@ if TYPE_CHECKING:
 _DATES = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "StudyDate")
 _ACQUISITION = _DATES[:2]
 
-#: Modality (0008,0060) of photos: dermoscopy, external camera, general photo; absent or "OT" says nothing.
+#: Modality (0008,0060) of photos: dermoscopy, external camera, general microscopy's camera; "OT" says nothing.
 _PHOTO_MODALITIES = {"DMS": "dermoscopic", "XC": "clinical", "GM": "clinical"}
 _SILENT_MODALITIES = (None, "OT", "SC")
 
-#: SNOMED CT: Entire body (also as SNOMED RT).
-_WHOLE_BODY = {("SCT", "38266002"), ("SRT", "T-D0010"), ("SRT", "T-D0010")}
+#: Words of a series' or image's description that tell the modality where SOP class and modality do not: devices that
+#: are older than the dermoscopy class send dermoscopy as external camera photos.
+_DESCRIBED = (
+    ("dermoscopic", r"derm(at)?oscop|epiluminesc|auflicht"),
+    ("tbp_tile", r"\btbp[ _]tile|\btile\b"),
+    ("total_body", r"total[ _-]?body|whole[ _-]?body|\btbp\b|\boverview\b|bodymap"),
+    ("clinical", r"close[ _-]?up|\bclinical\b|\bmacro"),
+)
+
+#: SNOMED CT and SNOMED RT: Entire body.
+_WHOLE_BODY = {("SCT", "38266002"), ("SRT", "T-D0010")}
 
 #: SNOMED CT and SNOMED RT codes of left, right and both sides.
 _SIDE_CODES = {"7771000": "L", "24028007": "R", "51440002": "B", "G-A101": "L", "G-A100": "R", "G-A102": "B"}
@@ -100,7 +110,8 @@ def _with_site(claims: Claims, dataset: Dataset) -> Claims:
             if code is None:
                 continue
             meaning = site_meaning((text(item, "CodingSchemeDesignator") or "").upper(), code)
-            written = text(item, "CodeMeaning")
+            # a code that is not in the table: its meaning as written, if it holds words for sites only
+            meaning = meaning or site_text(text(item, "CodeMeaning"))
             sides = [
                 _SIDE_CODES.get(text(side, "CodeValue") or "")
                 for name in ("AnatomicRegionModifierSequence", "PrimaryAnatomicStructureModifierSequence")
@@ -111,8 +122,8 @@ def _with_site(claims: Claims, dataset: Dataset) -> Claims:
                 # a code is short and without blanks; anything else may be text
                 site_code=code if len(code) <= 16 and code.replace("-", "").isalnum() else None,
                 anatom_site_general=general_site(meaning) if meaning else None,
-                anatom_site_1=meaning.lower().removeprefix("skin of ") if meaning else None,
-                special_site=special_site(meaning or written),
+                anatom_site_1=meaning.removeprefix("Skin of ").capitalize() if meaning else None,
+                special_site=special_site(meaning, text(item, "CodeMeaning")),
                 laterality=next((side for side in sides if side), None),
             )
             break
@@ -134,8 +145,12 @@ def _with_modality(claims: Claims, dataset: Dataset) -> tuple[Claims, list[str]]
         return replace(claims, modality="dermoscopic"), []
     if stated not in _SILENT_MODALITIES and stated not in _PHOTO_MODALITIES:
         return replace(claims, modality_problem="the DICOM modality is none of a photo"), []
-    if stated != "DMS" and codes & _WHOLE_BODY:
-        return replace(claims, modality="total_body"), []
+    if stated == "DMS":
+        return replace(claims, modality="dermoscopic"), []
+    described = " ".join(text(dataset, name) or "" for name in ("SeriesDescription", "StudyDescription")).lower()
+    told = next((name for name, words in _DESCRIBED if re.search(words, described)), None)
+    if told is not None or codes & _WHOLE_BODY:
+        return replace(claims, modality=told or "total_body"), []
     if stated in _PHOTO_MODALITIES:
         return replace(claims, modality=_PHOTO_MODALITIES[stated]), []
     if sop_class == SECONDARY_CAPTURE:

@@ -21,6 +21,7 @@ class Identities:
     lesions: dict[tuple[str, str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     _by_source_id: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _with_uid: set[str] = field(default_factory=set)
+    _new_names: set[tuple[str, str, str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for patient, issuer, source_id in self.link.query("SELECT patient_id, issuer, source_id FROM patients"):
@@ -29,6 +30,7 @@ class Identities:
             "SELECT patient_id, kind, name, lesion_id FROM lesion_names"
         ):
             self._name(str(patient), str(kind), str(name), str(lesion))
+        self._new_names.clear()
 
     def patient_of(self, claims: Claims) -> str:
         """The pseudonym of the patient that is claimed (`claims.patient` must be said)."""
@@ -88,7 +90,7 @@ class Identities:
             )
             connection.executemany(
                 "INSERT OR IGNORE INTO lesion_names VALUES (?, ?, ?, ?)",
-                [(*key, lesion) for key, lesions in sorted(self.lesions.items()) for lesion in sorted(lesions)],
+                sorted(self._new_names),
             )
             connection.executemany(
                 "UPDATE files SET not_before = ? WHERE file_ref = ?",
@@ -100,6 +102,8 @@ class Identities:
         self._by_source_id[source_id].add(patient)
 
     def _name(self, patient: str, kind: str, name: str, lesion: str) -> None:
+        if lesion not in self.lesions[patient, kind, name]:
+            self._new_names.add((patient, kind, name, lesion))
         self.lesions[patient, kind, name].add(lesion)
         if kind == "uid":
             self._with_uid.add(lesion)

@@ -24,7 +24,8 @@ from longderm.errors import AccessError, RefusedError, SourceNotFoundError
 #: Layout of the SQLite file; a higher one is refused.
 LINK_VERSION = 1
 
-_KEY_NAME = "key"
+#: The key's file in the folder of the link table.
+KEY_NAME = "key"
 _TABLE_NAME = "link.sqlite"
 _KEY_BYTES = 32
 
@@ -184,7 +185,7 @@ class LinkTable:
 
 def _load_key(folder: Path, create: bool) -> bytes:
     """Read the key; make one where there is neither key nor table. A key that is there is never replaced."""
-    place = folder / _KEY_NAME
+    place = folder / KEY_NAME
     if not place.exists():
         if (folder / _TABLE_NAME).exists():
             raise RefusedError("the link table's key file is missing; restore it from a backup, no other one fits")

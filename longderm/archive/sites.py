@@ -95,13 +95,13 @@ def _vocabulary() -> frozenset[str]:
 
 
 def site_text(text: str | None) -> str | None:
-    """A site as the source writes it, in lower case, where it holds words of the vocabulary only; else None."""
+    """A site as the source writes it, where it holds words of the vocabulary only; else None."""
     if not text or len(text) > _MAX_LENGTH:
         return None
     lowered = text.lower()
     if not re.fullmatch(r"[a-z /,()_-]+", lowered):
         return None
-    return lowered if set(re.findall(r"[a-z]+", lowered)) <= _vocabulary() else None
+    return text if set(re.findall(r"[a-z]+", lowered)) <= _vocabulary() else None
 
 
 def special_site(*texts: str | None) -> str | None:
