@@ -40,10 +40,17 @@ RING_OUTER_SHARE = 0.45
 RING_MIN_PX = 150
 #: A lighting gradient is fitted where the ring is seen in at least this many of eight directions; else one gain.
 RING_MIN_DIRECTIONS = 6
+#: Colours are compared after a median over this many pixels of the comparison grid: hairs and the rims of gel bubbles
+#: are thinner than half of it and vanish; a blotch that covers 3% of a lesion of 100 px (17 px across) stays.
+MEDIAN_WINDOW_PX = 9
+#: Where more than this share of a lesion looks like hair it is pigment network, and no hair is masked inside of it.
+HAIR_SHARE_MAX = 0.30
 #: Added to linear light before its logarithm (about one step of 8 bits near black).
 _LIGHT_FLOOR = 0.003
 #: Skin pixels used for the fit, at most; their noise is averaged out long before.
 _FIT_MAX_PIXELS = 4000
+#: Added to the diagonal of the normal equations, so that a ring seen in one direction only cannot make them singular.
+_FIT_RIDGE = 1e-9
 #: Pixels off the fit by more than this many robust standard deviations (naevi, hair rests) leave it.
 _FIT_OUTLIER_SD = 2.5
 
@@ -55,8 +62,9 @@ class CommonView:
     scale: comparison pixels per baseline pixel; diameter_px: of the disc with the baseline lesion's area; residual_px:
     the scale of smoothing; seen: inside of both fields of view; valid: seen, and free of hair and glare in both;
     baseline_lesion, followup_lesion: the masks; core: lesion in both, without the border band; band: the border band;
-    ring: valid skin around both; baseline_lab, followup_lab: float32 (h, w, 3), the follow-up in the baseline's light;
-    skin_known: the ring is large enough to compare colours.
+    ring: valid skin around both; baseline_lightness, followup_lightness: L*, float32 (h, w), the follow-up in the
+    baseline's light; baseline_colour, followup_colour: Lab, float32 (h, w, 3), without thin lines (median) and smoothed
+    on the scale of the residual; skin_known: the ring is large enough to compare colours.
     """
 
     shape: tuple[int, int]
@@ -70,8 +78,10 @@ class CommonView:
     core: NDArray[np.bool_]
     band: NDArray[np.bool_]
     ring: NDArray[np.bool_]
-    baseline_lab: NDArray[np.float32]
-    followup_lab: NDArray[np.float32]
+    baseline_lightness: NDArray[np.float32]
+    followup_lightness: NDArray[np.float32]
+    baseline_colour: NDArray[np.float32]
+    followup_colour: NDArray[np.float32]
     skin_known: bool
 
 
@@ -108,17 +118,22 @@ def build_common_view(
     lesion_b = _reduce_mask(masks[0], shape)
     lesion_f = bring(_reduce_soft(masks[1], source_shape)) > 127
     seen = find_field_of_view(small) & bring_mask(find_field_of_view(source))
-    clear = ~(find_hair(small) | find_glare(small)) & bring_mask(~(find_hair(source) | find_glare(source)))
-    valid = seen & clear
+    covered_b, covered_f = (
+        _covered(small, lesion_b),
+        bring_mask(_covered(source, _reduce_mask(masks[1], source_shape))),
+    )
+    valid = seen & ~covered_b & ~covered_f
 
     diameter = float(2.0 * np.sqrt(max(float(lesion_b.sum()), 1.0) / np.pi))
     residual = max(RESIDUAL_MIN_PX, RESIDUAL_SHARE_OF_DIAMETER * diameter)
     core, band, around = _regions(lesion_b, lesion_f, diameter)
     ring = around & valid
     light_b, light_f = srgb_to_linear(small), srgb_to_linear(warped)
+    plain_b, plain_f = (srgb_to_linear(np.asarray(cv2.medianBlur(p, MEDIAN_WINDOW_PX))) for p in (small, warped))
     skin_known = int(ring.sum()) >= RING_MIN_PX
     if skin_known:
-        light_f = light_f * _relative_gain(light_b, light_f, ring, lesion_b, valid, residual)
+        gain = _relative_gain(plain_b, plain_f, ring, lesion_b)
+        light_f, plain_f = light_f * gain, plain_f * gain
     return CommonView(
         shape=shape,
         scale=density,
@@ -131,8 +146,10 @@ def build_common_view(
         core=core & valid,
         band=band & valid,
         ring=ring,
-        baseline_lab=linear_to_lab(light_b),
-        followup_lab=linear_to_lab(light_f),
+        baseline_lightness=_lightness(light_b),
+        followup_lightness=_lightness(light_f),
+        baseline_colour=smooth(linear_to_lab(plain_b), valid, residual),
+        followup_colour=smooth(linear_to_lab(plain_f), valid, residual),
         skin_known=skin_known,
     )
 
@@ -147,6 +164,21 @@ def smooth(values: NDArray[np.float32], weight: NDArray[np.bool_], sigma_px: flo
     blurred = cv2.GaussianBlur(values * spread, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
     share = total[..., None] if values.ndim == 3 else total
     return np.where(share > 1e-3, blurred / np.maximum(share, np.float32(1e-3)), np.float32(0)).astype(np.float32)
+
+
+def _lightness(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """CIE L* of linear sRGB, float32 (h, w): that of the grey with the same luminance (weights of IEC 61966-2-1)."""
+    luminance = 0.2126 * light[..., 0] + 0.7152 * light[..., 1] + 0.0722 * light[..., 2]
+    curve = np.where(luminance > (6 / 29) ** 3, np.cbrt(luminance), luminance * (841 / 108) + 4 / 29)
+    return (116.0 * curve - 16.0).astype(np.float32)
+
+
+def _covered(pixels: NDArray[np.uint8], lesion: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels under hair or glare."""
+    hair = find_hair(pixels)
+    if float(hair[lesion].mean() if lesion.any() else 0.0) > HAIR_SHARE_MAX:
+        hair = hair & ~lesion
+    return hair | find_glare(pixels)
 
 
 def _pixel_map(native: tuple[int, int], reduced: tuple[int, int]) -> NDArray[np.float64]:
@@ -190,18 +222,13 @@ def _relative_gain(
     light_f: NDArray[np.float32],
     ring: NDArray[np.bool_],
     lesion: NDArray[np.bool_],
-    valid: NDArray[np.bool_],
-    sigma_px: float,
 ) -> NDArray[np.float32]:
     """Baseline light over follow-up light on the skin, per channel, (h, w, 3): a gain with a linear gradient."""
     floor = np.float32(_LIGHT_FLOOR)
-    skin = valid & ~lesion
-    log_b = np.log(smooth(light_b, skin, sigma_px) + floor)
-    log_f = np.log(smooth(light_f, skin, sigma_px) + floor)
     ys, xs = np.nonzero(ring)
     step = max(1, -(-len(ys) // _FIT_MAX_PIXELS))
     ys, xs = ys[::step], xs[::step]
-    ratio = (log_b - log_f)[ys, xs].astype(np.float64)
+    ratio = np.log((light_b[ys, xs] + floor) / (light_f[ys, xs] + floor)).astype(np.float64)
     height, width = ring.shape
     unit = float(max(height, width))
     design = np.column_stack([np.ones(len(ys)), xs / unit, ys / unit])
@@ -211,7 +238,7 @@ def _relative_gain(
     gain = np.empty((height, width, 3), dtype=np.float32)
     for channel in range(3):
         coefficients = _robust_fit(design, ratio[:, channel])
-        fitted = design @ coefficients
+        fitted = np.einsum("ni,i->n", design, coefficients)
         plane = np.full((height, width), coefficients[0])
         if len(coefficients) == 3:
             plane = plane + coefficients[1] * grid_x / unit + coefficients[2] * grid_y / unit
@@ -237,9 +264,12 @@ def _robust_fit(design: NDArray[np.float64], target: NDArray[np.float64]) -> NDA
     coefficients: NDArray[np.float64] = np.zeros(design.shape[1])
     coefficients[0] = float(np.median(target))
     for _ in range(3):
-        residual = target - design @ coefficients
+        residual = target - np.einsum("ni,i->n", design, coefficients)
         centre = float(np.median(residual[keep]))
         spread = 1.4826 * float(np.median(np.abs(residual[keep] - centre)))
         keep = np.abs(residual - centre) <= max(_FIT_OUTLIER_SD * spread, 1e-6)
-        coefficients = np.asarray(np.linalg.lstsq(design[keep], target[keep], rcond=None)[0], dtype=np.float64)
+        # Normal equations by einsum: BLAS would make the last bits depend on the number of threads.
+        kept = design[keep]
+        normal = np.einsum("ni,nj->ij", kept, kept) + _FIT_RIDGE * np.eye(design.shape[1])
+        coefficients = np.asarray(np.linalg.solve(normal, np.einsum("ni,n->i", kept, target[keep])), dtype=np.float64)
     return coefficients
