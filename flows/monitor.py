@@ -24,6 +24,7 @@ from prefect.futures import as_completed  # noqa: E402
 from prefect.task_runners import ProcessPoolTaskRunner  # noqa: E402
 
 from longderm import stages  # noqa: E402
+from longderm.archive import SourceSpec  # noqa: E402
 from longderm.settings import Settings  # noqa: E402
 
 from .guard import guarded  # noqa: E402
@@ -41,9 +42,9 @@ _TASK: dict[str, Any] = {
 
 
 @task(name="read files", **_TASK)
-def read_files(batch: Sequence[str], place: stages.Place, source: stages.Source) -> stages.BatchResult:
+def read_files(batch: Sequence[str], place: stages.Place, spec: SourceSpec) -> stages.BatchResult:
     """Read new files of the archive."""
-    return stages.run_intake_batch(batch, place, source)
+    return stages.run_intake_batch(batch, place, spec)
 
 
 @task(name="photos", **_TASK)
@@ -76,7 +77,7 @@ def monitor(
         stack.enter_context(run.store.lock(command))
         bar = stack.enter_context(Progress(progress and sys.stderr.isatty()))
         pool = _Pool(run.workers, run.place, bar, stack)
-        stages.intake(run, lambda batches: pool.run("reading files", read_files, batches, source=run.source))
+        stages.intake(run, lambda batches: pool.run("reading files", read_files, batches, spec=run.spec))
         if command == "monitor":
             stages.work_on_photos(run, lambda batches: pool.run("photos", photos, batches))
             stages.work_on_pairs(run, lambda batches: pool.run("pairs", pairs, batches))
@@ -133,10 +134,11 @@ class _Pool:
             still_failed = yield from self._try(work, [single], **more)
             if still_failed:
                 self._bar.advance(1)
-                yield stages.BatchFailure(len(single))
+                yield stages.BatchFailure(single[0])
 
     def _start(self) -> ProcessPoolTaskRunner:
         if self._runner is None:
+            os.environ.update(stages.ONE_THREAD)  # inherited by the workers, before they load anything
             runner = ProcessPoolTaskRunner(
                 max_workers=self._workers, initializer=stages.start_worker, initargs=(os.getpid(),)
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from longderm.archive import KEY_FILE
+from longderm.archive import KEY_NAME
 from longderm.demo import simulated_as_of
 from longderm.schema import RUN_TIME_COLUMNS, TABLES
 from longderm.settings import Settings
@@ -41,7 +41,7 @@ def shared_key(source: Path, target: Path) -> None:
     """Give the store `target`, not made yet, the key of `source`: then equal archives get equal pseudonyms."""
     folder = target.with_name(target.name + ".link")
     folder.mkdir(mode=0o700, parents=True)
-    shutil.copy2(source.with_name(source.name + ".link") / KEY_FILE, folder / KEY_FILE)
+    shutil.copy2(source.with_name(source.name + ".link") / KEY_NAME, folder / KEY_NAME)
 
 
 def monitor_command(archive: Path, store: Path) -> list[str]:

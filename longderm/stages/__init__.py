@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from longderm.stages.place import BatchResult, Place, start_worker
+from longderm.stages.place import ONE_THREAD, BatchResult, Place, start_worker
 from longderm.stages.run import (
     BatchFailure,
     Run,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from longderm.stages.photo import PhotoWork, run_photo_batch
 
 __all__ = [
+    "ONE_THREAD",
     "STAGES",
     "BatchFailure",
     "BatchResult",

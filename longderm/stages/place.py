@@ -24,6 +24,15 @@ from longderm.stages.work import Fingerprinter, Row
 from longderm.store import Store
 
 
+#: Environment of a worker: one thread for torch, OpenBLAS, OpenCV and ITK, which read it when they are first loaded.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1",
+}
+
+
 @dataclass(frozen=True)
 class Place:
     """All that a worker process needs to open: paths and settings, no identity and no pixels."""
@@ -124,14 +133,7 @@ def decode_mask(data: bytes) -> NDArray[np.bool_]:
 
 def start_worker(parent_pid: int | None = None) -> None:
     """Set up a worker process: one thread per library, and an end with the parent that it works for."""
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import cv2
-
-    cv2.setNumThreads(1)
-    import torch
-
-    torch.set_num_threads(1)
+    os.environ.update(ONE_THREAD)
     if parent_pid is not None:
         _end_with_parent(parent_pid)
 

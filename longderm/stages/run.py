@@ -28,20 +28,17 @@ from longderm.stages.work import PAIR_STAGES, PHOTO_STAGES, STAGES, Work, find_w
 from longderm.store import Store, local_folder
 
 if TYPE_CHECKING:
-    from longderm.archive import LinkTable, Scan
-
-#: Tables in the order in which intake commits them; the ledger comes last, so that a file is done when all of it is.
-INTAKE_TABLES = ("patients", "lesions", "photos", "events", "quarantine", "files")
+    from longderm.archive import LinkTable, Scan, SourceSpec
 
 #: Batches per worker and pass: enough that workers end together, few enough that a task's overhead stays small.
-_BATCHES_PER_WORKER = 6
+_BATCHES_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
 class BatchFailure:
-    """A batch whose worker died twice; its entities stay pending."""
+    """An entity whose worker died twice; it stays pending."""
 
-    entities: int
+    entity: Any
 
 
 Results = Iterable[BatchResult | BatchFailure]
@@ -91,6 +88,12 @@ class Run:
 
         return self.settings.workers or len(os.sched_getaffinity(0))
 
+    @cached_property
+    def spec(self) -> SourceSpec:
+        """The checked source; a store or link table that lies in the archive's folder is no part of it."""
+        assert self.source is not None
+        return self.source.spec(exclude=(self.store.root, link_folder(self.store.root, self.settings)))
+
     @property
     def place(self) -> Place:
         """What a worker needs to open."""
@@ -101,11 +104,15 @@ class Run:
         size = max(1, min(self.settings.batch_size, -(-len(entities) // (self.workers * _BATCHES_PER_WORKER))))
         return [entities[i : i + size] for i in range(0, len(entities), size)]
 
-    def take(self, results: Results, order: Sequence[str], counted: str) -> None:
+    def take(
+        self, results: Results, order: Sequence[str], counted: str, on_failure: Callable[[Any], None] | None = None
+    ) -> None:
         """Commit results as they come, each in the fixed order of its tables."""
         for result in results:
             if isinstance(result, BatchFailure):
-                self.counts["failed"] += result.entities
+                self.counts["failed"] += 1
+                if on_failure is not None:
+                    on_failure(result.entity)
                 continue
             tables = result.tables()
             for name in order:
@@ -124,34 +131,32 @@ def link_folder(store: str | Path, settings: Settings) -> Path:
 
 def is_nothing_new(run: Run) -> bool:
     """Whether a run would find neither new files nor pending work. Reads the folders and tables; writes none."""
-    if run.source is not None:
-        scan = _scan(run)
-        if scan.pending or run.link.spooled() or any(len(rows) for rows in _assign(run, scan).values()):
-            return False
+    if run.source is not None and (_scan(run).anything_new or any(len(rows) for rows in _assign(run).values())):
+        return False
     return run.command == "ingest" or find_work(run.store, run.settings).nothing
 
 
 def intake(run: Run, execute: Callable[[Batches], Results]) -> None:
     """Take in what is new. Reading is spooled in the link table, so a killed run goes on where it stood."""
-    from longderm.archive import clear_spool
+    from longderm.archive import clear_spool, give_up
 
     if run.source is None:
         return
-    scan = _scan(run)
-    run.take(execute(run.batches(scan.pending)), (), "files_read")
-    rows = _assign(run, scan)
-    for name in INTAKE_TABLES:
-        if name in rows:
-            run.counts[f"new_{name}"] += run.store.append(name, rows[name], run.run_id)
-    clear_spool(run.link)
+    batches = run.batches(_scan(run).pending)
+    # A file that brings down the process that reads it, twice, is quarantined: it must not stop the archive.
+    run.take(execute(batches), (), "files_read", on_failure=lambda ref: give_up(run.link, run.spec, [ref]))
+    rows = _assign(run)
+    for name, new in rows.items():
+        run.counts[f"new_{name}"] += run.store.append(name, new, run.run_id)
+    clear_spool(run.link, run.spec)
 
 
-def run_intake_batch(batch: Sequence[str], place: Place, source: Source) -> BatchResult:
+def run_intake_batch(batch: Sequence[str], place: Place, spec: SourceSpec) -> BatchResult:
     """Read some files of the archive into the spool (in a worker)."""
     from longderm.archive import read_into_spool
 
     started = time.process_time()
-    read_into_spool(Path(place.link_dir), batch, source.spec(), max_megapixels=place.settings.max_megapixels)
+    read_into_spool(Path(place.link_dir), batch, spec, max_megapixels=place.settings.max_megapixels)
     return BatchResult(cpu_s=time.process_time() - started, entities=len(batch))
 
 
@@ -217,16 +222,14 @@ def raise_for_failures(summary: dict[str, Any]) -> None:
 def _scan(run: Run) -> Scan:
     from longderm.archive import scan
 
-    assert run.source is not None
-    return scan(run.source.spec(), run.link, run.store.current("files"), run.as_of)
+    return scan(run.spec, run.link, run.store.current("files"), run.as_of)
 
 
-def _assign(run: Run, scan: Scan) -> dict[str, pa.Table]:
-    from longderm.archive import assign
+def _assign(run: Run) -> dict[str, pa.Table]:
+    from longderm.archive import INTAKE_TABLES, assign
 
-    assert run.source is not None
     current = {name: run.store.current(name) for name in INTAKE_TABLES}
-    return assign(run.link, run.source.spec(), current, run.as_of)
+    return assign(run.link, run.spec, current, run.as_of)
 
 
 def _record(run: Run, summary: dict[str, Any]) -> None:

@@ -54,14 +54,15 @@ class Source:
         if empty:
             raise UsageError(f"{root} is empty; name a folder that holds photos")
 
-    def spec(self) -> SourceSpec:
-        """The source as the archive room reads it."""
+    def spec(self, exclude: tuple[Path, ...] = ()) -> SourceSpec:
+        """The source as the archive room reads it, without the folders `exclude` (the store may lie in it)."""
         from longderm.archive import SourceSpec
 
-        return SourceSpec(
-            root=Path(self.root).absolute(),
-            mapping=Path(self.mapping).absolute() if self.mapping else None,
-            metadata=Path(self.metadata).absolute() if self.metadata else None,
-            events=Path(self.events).absolute() if self.events else None,
+        return SourceSpec.open(
+            self.root,
+            mapping=self.mapping,
+            metadata=self.metadata,
+            events=self.events,
             pattern=self.pattern,
+            exclude=exclude,
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from longderm.archive import live_photos
 from longderm.models import Release, load_release
 from longderm.settings import Settings
 from longderm.store import Store, current_rows
@@ -111,7 +112,7 @@ class Fingerprinter:
 def find_work(store: Store, settings: Settings) -> Work:
     """Compare what the settings and inputs ask for with what the store holds."""
     fingerprint = Fingerprinter(settings)
-    photos = _by_key(store.current("photos"), "photo_id")
+    photos = _by_key(live_photos(store.current("photos"), store.current("files")), "photo_id")
     lesions = _by_key(store.current("lesions"), "lesion_id")
     events = _group(store.current("events").to_pylist(), "lesion_id")
     expected: dict[str, dict[str, str]] = {stage: {} for stage in STAGES}
@@ -194,6 +195,7 @@ def current_tables(store: Store, settings: Settings) -> dict[str, pa.Table]:
     """The current view of every table of a store, as reports and exports read it."""
     work = find_work(store, settings)
     tables = {name: store.current(name) for name in ("patients", "lesions", "photos", "events", "quarantine", "files")}
+    tables["photos"] = live_photos(tables["photos"], tables["files"])
     files = tables["files"]
     held = {
         ref
