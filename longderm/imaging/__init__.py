@@ -3,10 +3,12 @@
 from longderm.imaging.artefacts import field_of_view, glare_mask, hair_mask
 from longderm.imaging.colour import linear_to_lab, linear_to_srgb, srgb_to_lab, srgb_to_linear
 from longderm.imaging.grid import preview
+from longderm.imaging.measures import Measures, measure
 from longderm.imaging.quality import Quality, assess_quality
 from longderm.imaging.segmentation import Segmentation, segment
 
 __all__ = [
+    "Measures",
     "Quality",
     "Segmentation",
     "assess_quality",
@@ -15,6 +17,7 @@ __all__ = [
     "hair_mask",
     "linear_to_lab",
     "linear_to_srgb",
+    "measure",
     "preview",
     "segment",
     "srgb_to_lab",

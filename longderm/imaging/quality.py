@@ -32,9 +32,9 @@ _HALF_SHARP_PX = 3.0
 #: Below this L* a pixel is too dark: sRGB 59 of 255, where the noise of a small sensor is as large as skin's contrast.
 _DARK_LIGHTNESS = 25.0
 
-#: Colours of skin and lesions in Lab under D65, drawn around the middle 98% of 400 dermoscopy photos (ISIC 2018
-#: train), whose white balance varies widely: (least chroma, most chroma, least hue, most hue in degrees). Perfect greys are not
-#: in it (no photo of skin is without colour), white paper is not, dark pixels of any weak colour are (black lesions).
+#: Colours of skin and lesions in Lab under D65, drawn around the middle 98% of 400 dermoscopy photos (ISIC 2018,
+#: train), whose white balance varies widely: (least chroma, most chroma, least hue, most hue in degrees). Perfect greys
+#: are not in it (no skin is without colour), white paper is not, dark pixels of any weak colour are (black lesions).
 _SKIN_HUES = ((4.0, 20.0, -75.0, 120.0), (20.0, 65.0, -35.0, 95.0))
 _PALE_MIN_CHROMA, _PALE_MAX_LIGHTNESS = 1.0, 97.0
 _DARK_MAX_CHROMA = 25.0
@@ -71,8 +71,8 @@ def assess_quality(photo: Photo) -> Quality:
 
     Features (all in [0, 1]): `sharpness`, 1 for edges as sharp as the pixels of a 512-pixel copy, one half for edges
     blurred by three of them; `corner_fraction`, the share of all pixels outside of the field of view; and of the field
-    of view, `dark_fraction` (L* below 25), `glare_fraction`, `hair_fraction` (dark hair, ink or ruler lines as thin) and
-    `skin_fraction` (a colour that skin or lesions have). The score is the product of a factor for each and one for
+    of view, `dark_fraction` (L* below 25), `glare_fraction`, `hair_fraction` (dark hair, ink or ruler lines as thin)
+    and `skin_fraction` (a colour that skin or lesions have). The score is the product of a factor for each and one for
     the size of the photo.
     """
     medium = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX))
