@@ -240,6 +240,21 @@ class LesionView:
         return tuple(pair for series in self.series for pair in series.pairs)
 
     @property
+    def since_then(self) -> str | None:
+        """How the latest visit compares where the strongest change was an earlier one's, else None."""
+        strongest = self.strongest
+        if strongest is None or strongest.followup.day == self.last_day:
+            return None
+        latest = [pair for pair in self.pairs if pair.followup.day == self.last_day]
+        if any(pair.flagged for pair in latest):
+            told = "flagged too"
+        elif latest and all(pair.issued for pair in latest):
+            told = "no change above noise"
+        else:
+            told = "not judged"
+        return f"Latest visit, {self.latest_label}: {told}."
+
+    @property
     def strongest(self) -> PairView | None:
         """The flagged comparison with the highest score, or None."""
         flagged = [pair for pair in self.pairs if pair.flagged]

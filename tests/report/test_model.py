@@ -137,6 +137,17 @@ def test_the_strongest_change_comes_first(scores: list[float]) -> None:
     assert [round(score or 0, 4) for score in found] == sorted((round(score, 4) for score in scores), reverse=True)
 
 
+def test_what_came_after_the_strongest_change_is_told() -> None:
+    made = followed([0, 90, 180])
+    made.rows["decisions"][0]["flagged"] = True
+    assert lesion(made, "p", "a").since_then == "Latest visit, month 5.9: no change above noise."
+    made.rows["decisions"][1]["verdict"] = "abstained"
+    assert lesion(made, "p", "a").since_then == "Latest visit, month 5.9: not judged."
+    made.rows["decisions"][1] |= {"verdict": "issued", "flagged": True}
+    made.rows["changes"][1]["score"] = 0.9
+    assert lesion(made, "p", "a").since_then is None, "the latest change is the strongest"
+
+
 # -- overdue, missing, excised ---------------------------------------------------------------------------------------
 
 
