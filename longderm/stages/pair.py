@@ -159,7 +159,7 @@ def _change(
     item: PairWork, baseline: _Ready, followup: _Ready, alignment: Alignment, place: Place, store: Store
 ) -> Row:
     ids = (item.pair.baseline["photo_id"], item.pair.followup["photo_id"])
-    measures = tuple(read_measures(item.measures[i]) for i in ids)
+    measures = (read_measures(item.measures[ids[0]]), read_measures(item.measures[ids[1]]))
     change = score_change(
         baseline.photo,
         followup.photo,

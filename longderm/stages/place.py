@@ -23,7 +23,6 @@ from longderm.settings import Settings
 from longderm.stages.work import Fingerprinter, Row
 from longderm.store import Store
 
-
 #: Environment of a worker: one thread for torch, OpenBLAS, OpenCV and ITK, which read it when they are first loaded.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -160,7 +159,8 @@ def _fingerprinter(settings: str) -> Fingerprinter:
 
 
 def _resolve(link_dir: str, file_ref: str) -> Path | None:
-    return _open_link(link_dir).resolve(file_ref)
+    path: Path | None = _open_link(link_dir).resolve(file_ref)
+    return path
 
 
 @lru_cache(maxsize=4)
