@@ -167,7 +167,7 @@ def _status(
     makes the lesion "not judged": no output is not "no change".
     """
     if any(pair.flagged for pair in pairs):
-        return "flagged", (), _unjudged_lines([pair for pair in pairs if not pair.issued])
+        return "flagged", (), _unjudged_lines([pair for pair in pairs if not pair.issued], most=1)
     if special_site or (pairs and all(pair.verdict == "out_of_scope" for pair in pairs)):
         site = f"{plain(special_site)} site" if special_site else "site"
         reasons = tuple(dict.fromkeys(reason for pair in pairs for reason in pair.reasons))
@@ -179,16 +179,24 @@ def _status(
     newest = max((_time_rank(photo) for photo in photos.values() if photo.day is not None), default=None)
     latest = [pair for pair in pairs if newest is None or _time_rank(pair.followup) == newest]
     if not latest:
-        return "not_judged", _never_compared(photos, series), _unjudged_lines([p for p in pairs if not p.issued])
+        return (
+            "not_judged",
+            _never_compared(photos, series),
+            _unjudged_lines([p for p in pairs if not p.issued], most=1),
+        )
     unjudged = [pair for pair in latest if not pair.issued]
     older = [pair for pair in pairs if not pair.issued and pair not in latest]
     if unjudged:
-        return "not_judged", _unjudged_lines(unjudged), _unjudged_lines(older)
-    return "no_change", (), _unjudged_lines(older)
+        return "not_judged", _unjudged_lines(unjudged), _unjudged_lines(older, most=1)
+    return "no_change", (), _unjudged_lines(older, most=1)
 
 
-def _unjudged_lines(pairs: list[PairView]) -> tuple[str, ...]:
-    return tuple(f"{pair.label}: {'; '.join(pair.reasons)} (rule {plain(pair.rule)})" for pair in pairs)
+def _unjudged_lines(pairs: list[PairView], *, most: int | None = None) -> tuple[str, ...]:
+    """One line per reason, which names the comparisons it holds for; of each at `most` so many reasons, or all."""
+    grouped: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for pair in pairs:
+        grouped[pair.reasons[:most]].append(pair.label)
+    return tuple(f"{', '.join(labels)}: {'; '.join(reasons)}" for reasons, labels in grouped.items())
 
 
 def _never_compared(photos: dict[str, PhotoView], series: tuple[SeriesView, ...]) -> tuple[str, ...]:
@@ -215,10 +223,15 @@ def _trajectory(row: Row | None, status: Status) -> TrajectoryView | None:
     return TrajectoryView(
         verdict=row["verdict"] or "abstained",
         rule=row["rule"] or "no_decision",
-        reasons=tuple(reasons),
+        reasons=_each_once(reasons),
         growth=growth,
         first_flagged=None if first is None else day_label(first),
     )
+
+
+def _each_once(reasons: list[str]) -> tuple[str, ...]:
+    """Reasons without those that another one already says."""
+    return tuple(one for one in dict.fromkeys(reasons) if not any(one != other and one in other for other in reasons))
 
 
 def _growth(row: Row, column: str, unit: str) -> str | None:

@@ -230,6 +230,17 @@ class LesionView:
     missing: bool
 
     @property
+    def shared_caveats(self) -> tuple[str, ...]:
+        """Caveats that every photo shown of this lesion carries: said once."""
+        shown = [visit.photo.caveats for series in self.series for visit in series.visits]
+        return tuple(code for code in (shown[0] if shown else ()) if all(code in caveats for caveats in shown))
+
+    @property
+    def unjudged_count(self) -> int:
+        """How many comparisons were not issued."""
+        return sum(not pair.issued for pair in self.pairs)
+
+    @property
     def latest_label(self) -> str:
         """When the lesion was last photographed."""
         return day_label(self.last_day)
