@@ -110,13 +110,27 @@ class Claims:
         return cls(**json.loads(text))
 
 
+#: How exports write that there is nothing.
+_NOTHING = frozenset(("nan", "na", "n/a", "null", "none", "-", "--", "?"))
+
+#: Patient identifiers that stand for no patient: taken for one, all their lesions would be one person's.
+_NOBODY = frozenset(("unknown", "anonymous", "anonymized", "anonymised", "anon", "anonym", "unbekannt", "noname", "0"))
+
+
+def patient_text(value: str | None) -> str | None:
+    """A patient identifier; None where it is empty or a placeholder."""
+    cleaned = clean(value)
+    return None if cleaned is None or cleaned.lower() in _NOBODY else cleaned
+
+
 def clean(value: str | None) -> str | None:
     """Strip blanks and NULs, compose accents (NFC); an empty value is None."""
     if value is None:
         return None
     # undecodable bytes of a file name come as lone surrogates, which no table can hold
     decodable = str(value).replace("\x00", "").encode("utf-8", "backslashreplace").decode()
-    return unicodedata.normalize("NFC", decodable).strip() or None
+    cleaned = unicodedata.normalize("NFC", decodable).strip()
+    return None if cleaned.lower() in _NOTHING else cleaned or None
 
 
 def parse_date(text: str) -> tuple[str | None, str | None]:

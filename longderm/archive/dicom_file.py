@@ -10,6 +10,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longderm.errors import UnusablePhotoError
@@ -38,6 +39,9 @@ PHOTO_CLASSES = (DERMOSCOPIC_PHOTOGRAPHY, VL_PHOTOGRAPHIC, SECONDARY_CAPTURE, _M
 
 #: Behind the preamble and "DICM".
 _META_START = 132
+
+#: The file meta information's SOP class stands within these first bytes.
+_HEAD_BYTES = 512
 
 #: An index of other files, no image.
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -95,9 +99,11 @@ def open_dicom(data: bytes) -> Dataset:
     return dataset
 
 
-def is_media_directory(data: bytes) -> bool:
-    """Whether the bytes begin a DICOMDIR, an index of other files."""
-    return data[128:132] == b"DICM" and MEDIA_DIRECTORY.encode() in data[:512]
+def is_media_directory(path: Path) -> bool:
+    """Whether a file is a DICOMDIR, an index of other files."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return head[128:132] == b"DICM" and MEDIA_DIRECTORY.encode() in head
 
 
 def value(dataset: Dataset, keyword: str) -> Any:

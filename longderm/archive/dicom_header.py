@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from longderm.archive.claims import Claims, clean, parse_laterality, parse_sex, round_age, with_date
+from longderm.archive.claims import Claims, clean, parse_laterality, parse_sex, patient_text, round_age, with_date
 from longderm.archive.dicom_file import DERMOSCOPIC_PHOTOGRAPHY, SECONDARY_CAPTURE, items, number, text
 from longderm.archive.dicom_pixels import SPACING_TOLERANCE, pixel_spacing
+from longderm.archive.images import device_text
 from longderm.archive.sites import general_site, site_meaning, site_text, special_site
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def read_header(dataset: Dataset) -> Header:
     """Read what is known of the photo (call it within `silenced`)."""
     caveats: list[str] = []
     claims = Claims(
-        patient=clean(text(dataset, "PatientID")),
+        patient=patient_text(text(dataset, "PatientID")),
         issuer=clean(text(dataset, "IssuerOfPatientID")),
         sex=parse_sex(text(dataset, "PatientSex")),
         age_approx=_age(dataset),
@@ -71,11 +72,12 @@ def read_header(dataset: Dataset) -> Header:
     label, uid = _tracking(dataset)
     claims = replace(claims, lesion=label, lesion_uid=uid)
     for keyword in _DATES:
-        if (found := text(dataset, keyword)) is not None:
-            claims = with_date(claims, found[:8])
-            if keyword not in _ACQUISITION:
+        found = text(dataset, keyword)
+        if found is not None and (claims.date is None):
+            # a date-time begins with its local date; "2024.05.01" is how the oldest devices write it
+            claims = with_date(claims, found[:10] if found[4:5] == "." else found[:8])
+            if claims.date is not None and keyword not in _ACQUISITION:
                 caveats.append("date_not_of_acquisition")
-            break
     claims, assumed = _with_modality(_with_site(claims, dataset), dataset)
     caveats += assumed
     if "DERIVED" in [str(part).upper() for part in dataset.get("ImageType") or []][:1]:
@@ -186,8 +188,7 @@ def _age(dataset: Dataset) -> int | None:
 
 
 def _device(dataset: Dataset) -> str | None:
-    parts = [clean(text(dataset, keyword)) for keyword in ("Manufacturer", "ManufacturerModelName")]
-    return " ".join(part for part in parts if part) or None
+    return device_text(*(text(dataset, keyword) for keyword in ("Manufacturer", "ManufacturerModelName")))
 
 
 def _positive(found: float | None) -> float | None:

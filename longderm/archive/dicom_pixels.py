@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.archive.colour import scale_to_8_bits, to_srgb
+from longderm.archive.colour import scale_to_8_bits, to_srgb_pixels
 from longderm.archive.dicom_file import TRANSFER_SYNTAXES, items, number, text, value
-from longderm.archive.images import Decoded, check_scans, check_size
+from longderm.archive.images import Decoded, check_scans, check_size, load
 from longderm.errors import UnusablePhotoError
 
 if TYPE_CHECKING:
@@ -61,9 +61,14 @@ def decode_dicom(dataset: Dataset, max_megapixels: float) -> Decoded:
             samples, photometric = _jpeg(frame, layout)
         else:
             samples, photometric = _jpeg2000(frame, layout)
-    image, caveats = _colour(samples, photometric, layout, dataset)
-    rgb, unusable = to_srgb(image, _icc_profile(dataset))
-    return Decoded(np.asarray(_square(rgb, aspect)), "dicom", (*caveats, *unusable))
+    levels, mode, caveats = _levels(samples, photometric, layout, dataset)
+    profile = _icc_profile(dataset)
+    if mode == "RGB" and profile is None:
+        pixels = levels
+    else:
+        pixels, unusable = to_srgb_pixels(_as_image(levels, mode), profile)
+        caveats += unusable
+    return Decoded(_square(pixels, aspect), "dicom", caveats)
 
 
 def pixel_aspect(dataset: Dataset) -> float:
@@ -196,7 +201,7 @@ def _jpeg(frame: bytes, layout: _Layout) -> tuple[NDArray[Any], str]:
     Which colours the stream holds is told by its Adobe marker, else by its component names, else by Photometric
     Interpretation; a stream with reduced chroma cannot be RGB, whatever the header says.
     """
-    check_scans(frame)
+    check_scans(frame, layout.columns, layout.rows)
     image = _open(frame, "JPEG", layout)
     if layout.samples == 1:
         if image.mode != "L":
@@ -244,35 +249,31 @@ def _open(frame: bytes, name: str, layout: _Layout) -> Image.Image:
 
 
 def _load(image: Image.Image) -> NDArray[Any]:
-    try:
-        image.load()
-    except (OSError, SyntaxError, EOFError) as error:
-        if "truncated" in str(error) or isinstance(error, EOFError):
-            raise _truncated() from None
-        raise UnusablePhotoError("unreadable", "malformed pixels") from None
-    except Exception:
-        raise UnusablePhotoError("unreadable", "malformed pixels") from None
+    load(image)
     return np.asarray(image)
 
 
-def _colour(
+def _levels(
     samples: NDArray[Any], photometric: str, layout: _Layout, dataset: Dataset
-) -> tuple[Image.Image, tuple[str, ...]]:
-    from PIL import Image
-
+) -> tuple[NDArray[np.uint8], str, tuple[str, ...]]:
+    """8-bit levels, contiguous; the mode (L, RGB or YCbCr) that Pillow calls them by; caveats."""
     if photometric == "PALETTE COLOR":
-        return Image.fromarray(_palette(samples, dataset)), ()
-    stored = layout.stored if samples.dtype != np.uint8 or layout.stored < 8 else 8
-    levels = np.ascontiguousarray(scale_to_8_bits(samples, stored))
-    if photometric.startswith("MONOCHROME"):
-        if value(dataset, "WindowCenter") is not None or value(dataset, "VOILUTSequence") is not None:
-            raise UnusablePhotoError("unsupported_syntax", "a greyscale image with a display window")
-        return Image.fromarray(255 - levels if photometric == "MONOCHROME1" else levels), ("greyscale",)
-    if photometric == "YBR_FULL":
-        return Image.frombuffer("YCbCr", (layout.columns, layout.rows), levels, "raw", "YCbCr", 0, 1).convert("RGB"), ()
+        return _palette(samples, dataset), "RGB", ()
     if photometric in ("YBR_RCT", "YBR_ICT", "YBR_FULL_422"):
         raise UnusablePhotoError("unsupported_syntax", f"{photometric} outside its compression")
-    return Image.fromarray(levels), ()
+    stored = layout.stored if samples.dtype != np.uint8 or layout.stored < 8 else 8
+    levels = np.ascontiguousarray(scale_to_8_bits(samples, stored))
+    if not photometric.startswith("MONOCHROME"):
+        return levels, "YCbCr" if photometric == "YBR_FULL" else "RGB", ()
+    if value(dataset, "WindowCenter") is not None or value(dataset, "VOILUTSequence") is not None:
+        raise UnusablePhotoError("unsupported_syntax", "a greyscale image with a display window")
+    return 255 - levels if photometric == "MONOCHROME1" else levels, "L", ("greyscale",)
+
+
+def _as_image(levels: NDArray[np.uint8], mode: str) -> Image.Image:
+    from PIL import Image
+
+    return Image.frombytes(mode, (levels.shape[1], levels.shape[0]), levels)
 
 
 def _palette(indices: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
@@ -306,12 +307,12 @@ def _icc_profile(dataset: Dataset) -> bytes | None:
     return found if isinstance(found, bytes) else None
 
 
-def _square(image: Image.Image, aspect: float) -> Image.Image:
+def _square(pixels: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:
     """Stretch the coarser direction to the step of the finer one, so that no detail is lost."""
-    from PIL import Image as PillowImage
-
     if aspect == 1.0:
-        return image
-    width, height = image.size
+        return np.ascontiguousarray(pixels)
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
     size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
-    return image.resize(size, PillowImage.Resampling.BICUBIC)
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.archive.colour import flatten, to_srgb
+from longderm.archive.colour import oriented, to_srgb_pixels
 from longderm.errors import UnusablePhotoError
 
 if TYPE_CHECKING:
@@ -23,32 +23,44 @@ if TYPE_CHECKING:
 #: The decoders that may be tried. JPEG also opens MPO, a JPEG with further pictures behind it.
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "JPEG2000")
 
-#: More than any camera's sensor; needs some 0.8 GB while it is decoded.
-DEFAULT_MAX_MEGAPIXELS = 100.0
+#: More than dermatology's cameras have (body scanners reach 60). Whatever the file, so many are decoded in 0.9 GB.
+DEFAULT_MAX_MEGAPIXELS = 80.0
 
-#: JPEG 2000 decodes at 15 megapixels a second on one core: this many stay below 5 s.
-JPEG2000_MAX_MEGAPIXELS = 60.0
+#: OpenJPEG needs 20 bytes and 60 ns a pixel: so many stay below 0.9 GB and 3 s.
+JPEG2000_MAX_MEGAPIXELS = 40.0
 
-#: Encoders write about 10 scans; each scan of a hostile progressive JPEG costs a pass over the whole image.
-MAX_JPEG_SCANS = 100
+#: Each scan of a progressive JPEG is a pass over the whole image (some 300 megapixels a second on one core). Encoders
+#: write about 10; so many are always allowed, and more only where all passes together stay below 5 s.
+JPEG_SCANS, JPEG_SCAN_MEGAPIXELS = 16, 1500.0
 
 #: NewSubfileType (tag 254) bit 0: a reduced copy of another page, such as a thumbnail.
 _TIFF_SUBFILE_TYPE, _TIFF_REDUCED = 254, 1
-_TIFF_BITS_PER_SAMPLE = 258
+_TIFF_BITS_PER_SAMPLE, _TIFF_COMPRESSION = 258, 259
+
+#: More tags than any camera writes; libtiff reports each foreign one of a malformed directory on stderr.
+_TIFF_MAX_TAGS = 150
+
+#: Fax codes of bilevel pages (CCITT RLE, Group 3, Group 4): no photo, and their damage goes unnoticed.
+_FAX_COMPRESSIONS = (2, 3, 4, 32771)
 
 #: TIFF pages looked at to see whether the further ones are only thumbnails.
 _TIFF_MAX_PAGES = 8
 
-_ORIENTATION = 0x0112
+#: EXIF tags: orientation, the camera's manufacturer and model.
+_ORIENTATION, _MAKE, _MODEL = 0x0112, 0x010F, 0x0110
+
+#: A device's name longer than this is a remark.
+_DEVICE_LENGTH = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Pixels uint8 (H, W, 3) sRGB on the native grid, the file's format, and caveats of the decoding."""
+    """Pixels uint8 (H, W, 3) sRGB on the native grid, the file's format, caveats of the decoding, the EXIF device."""
 
     pixels: NDArray[np.uint8]
     format: str
     caveats: tuple[str, ...] = ()
+    device: str | None = None
 
 
 def decode_image(data: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Decoded:
@@ -72,7 +84,10 @@ def decode_image(data: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) ->
             raise UnusablePhotoError("unreadable", f"malformed header ({type(error).__name__})") from None
         with image:
             check_size(*image.size, max_megapixels, jpeg2000=image.format == "JPEG2000")
-            _check_frames(image, data)
+            if image.format in ("JPEG", "MPO"):
+                check_scans(data, *image.size)
+            _check_packing(image)
+            _check_frames(image)
             return _decode(image)
 
 
@@ -98,18 +113,28 @@ def check_size(width: int, height: int, max_megapixels: float, jpeg2000: bool = 
         raise UnusablePhotoError("unreadable", f"{width}x{height} pixels")
 
 
-def check_scans(data: bytes) -> None:
-    """Refuse a JPEG with so many scans that decoding would take minutes: UnusablePhotoError (unreadable)."""
+def check_scans(data: bytes, width: int, height: int) -> None:
+    """Refuse a JPEG with so many scans that decoding takes too long: UnusablePhotoError (unreadable)."""
     # in entropy-coded data 0xFF is always followed by 0x00, so that these two bytes are a start of scan
-    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
-        raise UnusablePhotoError("unreadable", f"a JPEG of more than {MAX_JPEG_SCANS} scans, as no camera writes it")
+    scans = data.count(b"\xff\xda")
+    if scans > max(JPEG_SCANS, JPEG_SCAN_MEGAPIXELS / (width * height / 1e6)):
+        raise UnusablePhotoError("unreadable", "a JPEG of more scans than encoders write")
 
 
-def _check_frames(image: Image.Image, data: bytes) -> None:
+def _check_packing(image: Image.Image) -> None:
+    """Refuse packings whose decoders hand out damaged pixels without a word: run-length BMP and fax pages."""
+    if image.format == "BMP" and image.info.get("compression", 0) not in (0, 3):
+        raise UnusablePhotoError("unsupported_syntax", "a run-length BMP")
+    if image.format == "TIFF":
+        if len(image.tag_v2) > _TIFF_MAX_TAGS:  # type: ignore[attr-defined]
+            raise UnusablePhotoError("unreadable", "a TIFF with more tags than any camera writes")
+        if _tag(image, _TIFF_COMPRESSION) in _FAX_COMPRESSIONS:
+            raise UnusablePhotoError("unsupported_syntax", "a fax page")
+
+
+def _check_frames(image: Image.Image) -> None:
     if image.format in ("JPEG", "MPO"):
-        # the further pictures of an MPO are previews, depth or gain maps; the first is the photo
-        check_scans(data)
-        return
+        return  # the further pictures of an MPO are previews, depth or gain maps; the first is the photo
     frames = _tiff_full_pages(image) if image.format == "TIFF" else int(getattr(image, "n_frames", 1))
     if frames > 1:
         raise UnusablePhotoError("multi_frame", "several pages or an animation")
@@ -139,28 +164,45 @@ def _tag(image: Image.Image, tag: int) -> Any:
 
 
 def _decode(image: Image.Image) -> Decoded:
-    from PIL import ImageOps
-
-    caveats: tuple[str, ...] = ()
     profile = image.info.get("icc_profile")
     name = {"MPO": "jpeg", "JPEG2000": "jpeg2000"}.get(str(image.format), str(image.format).lower())
     bits = _significant_bits(image)
+    load(image)
+    caveats: tuple[str, ...] = ()
+    try:
+        # Pillow turns a TIFF itself, and takes the tag away
+        exif = image.getexif()
+        orientation, device = int(exif.get(_ORIENTATION, 1)), _device(exif)
+    except Exception:  # malformed EXIF raises anything; the orientation is then unknown, which the caveat says
+        orientation, device, caveats = 1, None, ("exif_unreadable",)
+    pixels, colour = to_srgb_pixels(image, profile if isinstance(profile, bytes) else None, bits)
+    image.close()  # before turning, which makes a copy
+    return Decoded(oriented(pixels, orientation), name, (*caveats, *colour), device)
+
+
+def load(image: Image.Image) -> None:
+    """Decode the pixels of an opened image. Raises UnusablePhotoError: truncated or unreadable."""
     try:
         image.load()
-    except (OSError, SyntaxError, EOFError) as error:
+    except Exception as error:  # decoders raise anything; the text may quote the file and is not passed on
         text = str(error).lower()
-        if "truncated" in text or "not enough" in text or "unexpected end" in text or isinstance(error, EOFError):
+        cut = any(words in text for words in ("truncated", "not enough", "unexpected end"))
+        if cut or isinstance(error, EOFError):
             raise UnusablePhotoError("truncated", "the file ends before its pixels do") from None
+        if isinstance(error, MemoryError):
+            raise UnusablePhotoError("too_large", "its pixels do not fit into memory") from None
         raise UnusablePhotoError("unreadable", f"malformed pixels ({type(error).__name__})") from None
-    except Exception as error:
-        raise UnusablePhotoError("unreadable", f"malformed pixels ({type(error).__name__})") from None
-    try:
-        oriented = ImageOps.exif_transpose(image)
-    except Exception:  # malformed EXIF raises anything; the orientation is then unknown, which the caveat says
-        oriented, caveats = image, ("exif_unreadable",)
-    flat, alpha = flatten(oriented, bits)
-    rgb, colour = to_srgb(flat, profile if isinstance(profile, bytes) else None)
-    return Decoded(np.asarray(rgb), name, (*caveats, *alpha, *colour))
+
+
+def _device(exif: Image.Exif) -> str | None:
+    return device_text(*(exif.get(tag) for tag in (_MAKE, _MODEL)))
+
+
+def device_text(*parts: object) -> str | None:
+    """Manufacturer and model as one short text of letters, digits and plain signs, or None."""
+    words = " ".join(part for part in parts if isinstance(part, str)).replace("\x00", " ").split()
+    joined = "".join(sign for sign in " ".join(words) if sign.isalnum() or sign in " .,()/+-_")
+    return joined[:_DEVICE_LENGTH].strip() or None
 
 
 def _significant_bits(image: Image.Image) -> int | None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from longderm.archive.claims import Claims, clean, with_date, with_image_type, with_lesion
+from longderm.archive.claims import Claims, clean, patient_text, with_date, with_image_type, with_lesion
 from longderm.errors import UsageError
 
 #: The layout that is recognised without any option where no metadata table describes a folder.
@@ -56,7 +56,7 @@ def claims_from_path(relative: str, pattern: str) -> Claims | None:
     if match is None:
         return None
     found = match.groupdict()
-    claims = Claims(patient=clean(found["patient"]), issuer=clean(found.get("issuer")))
+    claims = Claims(patient=patient_text(found["patient"]), issuer=clean(found.get("issuer")))
     lesion = clean(found.get("lesion"))
     if lesion is not None and lesion.lower() in TOTAL_BODY_FOLDERS:
         claims = replace(claims, modality="total_body")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from longderm.archive.dicom_file import open_dicom, silenced
 from longderm.archive.dicom_header import read_header
 from longderm.archive.dicom_pixels import decode_dicom
 from longderm.archive.images import DEFAULT_MAX_MEGAPIXELS, Decoded, decode_image
-from longderm.archive.sniff import image_format
+from longderm.archive.sniff import SNIFF_BYTES, image_format
 from longderm.errors import AccessError, SourceNotFoundError, UnusablePhotoError
 from longderm.photo import Photo, PhotoMeta
 
@@ -23,11 +24,14 @@ _HEADER_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """A decoded file: pixels, what the file itself says of them, and the UID that identifies a DICOM photo."""
+    """A decoded file: pixels, what the file itself says of them, and what identifies it.
+
+    `identity` is ("sop", SOP Instance UID) or ("sha256", SHA-256 of the file's bytes).
+    """
 
     decoded: Decoded
     claims: Claims
-    sop_uid: str | None
+    identity: tuple[str, str]
     caveats: tuple[str, ...]
 
 
@@ -38,7 +42,7 @@ def read_photo(path: str | Path, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS)
     itself says; the modality of an image file is not said in it and taken as dermoscopic (caveat `modality_assumed`).
     Raises UnusablePhotoError with the reason, SourceNotFoundError, AccessError.
     """
-    contents = read_contents(read_bytes(Path(path), max_megapixels), max_megapixels)
+    contents = read_contents(Path(path), max_megapixels)
     return Photo(contents.decoded.pixels, photo_meta(contents.claims, contents.caveats))
 
 
@@ -47,7 +51,7 @@ def open_photo(path: str | Path, row: Mapping[str, Any], max_megapixels: float =
 
     Raises UnusablePhotoError (unreadable) where the file has another size than it had then.
     """
-    contents = read_contents(read_bytes(Path(path), max_megapixels), max_megapixels)
+    contents = read_contents(Path(path), max_megapixels)
     height, width = contents.decoded.pixels.shape[:2]
     if (width, height) != (row["width_px"], row["height_px"]):
         raise UnusablePhotoError("unreadable", "the file has changed since it was taken in; run ingest again")
@@ -81,23 +85,29 @@ def read_bytes(path: Path, max_megapixels: float) -> bytes:
         raise AccessError(f"the photo's file cannot be read ({type(error).__name__}); check its permissions") from None
 
 
-def read_contents(data: bytes, max_megapixels: float) -> Contents:
-    """Decode the bytes of a file and read what they say. Raises UnusablePhotoError."""
+def read_contents(path: Path, max_megapixels: float) -> Contents:
+    """Read and decode a file once. Raises UnusablePhotoError, SourceNotFoundError, AccessError."""
+    data = read_bytes(path, max_megapixels)
     if not data:
         raise UnusablePhotoError("truncated", "the file is empty")
-    if image_format(data[:132]) == "dicom":
-        with silenced():
-            dataset = open_dicom(data)
-            header = read_header(dataset)
-            if header.claims.modality_problem:
-                raise UnusablePhotoError("unsupported_modality", header.claims.modality_problem)
-            if header.burned_in:
-                raise UnusablePhotoError("burned_in_annotation", "BurnedInAnnotation is YES")
-            decoded = decode_dicom(dataset, max_megapixels)
-        unsaid = () if header.burned_in is False else ("burned_in_not_excluded",)
-        return Contents(decoded, header.claims, header.sop_uid, (*unsaid, *header.caveats, *decoded.caveats))
-    decoded = decode_image(data, max_megapixels)
-    return Contents(decoded, Claims(), None, ("burned_in_not_excluded", *decoded.caveats))
+    if image_format(data[:SNIFF_BYTES]) != "dicom":
+        decoded = decode_image(data, max_megapixels)
+        identity = ("sha256", hashlib.sha256(data).hexdigest())
+        claims = Claims(device=decoded.device)
+        return Contents(decoded, claims, identity, ("burned_in_not_excluded", *decoded.caveats))
+    with silenced():
+        dataset = open_dicom(data)
+        header = read_header(dataset)
+        uid = header.sop_uid
+        identity = ("sop", uid) if uid else ("sha256", hashlib.sha256(data).hexdigest())
+        del data  # the data set holds a copy of the pixels; a large file would be in memory twice
+        if header.claims.modality_problem:
+            raise UnusablePhotoError("unsupported_modality", header.claims.modality_problem)
+        if header.burned_in:
+            raise UnusablePhotoError("burned_in_annotation", "BurnedInAnnotation is YES")
+        decoded = decode_dicom(dataset, max_megapixels)
+    unsaid = () if header.burned_in is False else ("burned_in_not_excluded",)
+    return Contents(decoded, header.claims, identity, (*unsaid, *header.caveats, *decoded.caveats))
 
 
 def photo_meta(claims: Claims, caveats: tuple[str, ...]) -> PhotoMeta:

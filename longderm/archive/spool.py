@@ -15,7 +15,7 @@ from longderm.archive.claims import Claims
 from longderm.archive.dicom_file import is_media_directory
 from longderm.archive.images import DEFAULT_MAX_MEGAPIXELS
 from longderm.archive.link import LinkTable
-from longderm.archive.read import read_bytes, read_contents
+from longderm.archive.read import read_contents
 from longderm.archive.records import FileRecord
 from longderm.archive.source import SourceSpec
 from longderm.errors import AccessError, SourceNotFoundError, StageError, UnusablePhotoError
@@ -102,10 +102,9 @@ def _read(record: FileRecord, path: Path, said: Claims, link: LinkTable, max_meg
     try:
         status = path.stat()
         record = replace(record, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns)
-        data = read_bytes(path, max_megapixels)
-        if is_media_directory(data):
+        if is_media_directory(path):
             return replace(record, outcome="ignored", reason="DICOMDIR")
-        contents = read_contents(data, max_megapixels)
+        contents = read_contents(path, max_megapixels)
     except UnusablePhotoError as error:
         return replace(record, reason=error.reason, detail=error.detail)
     except (SourceNotFoundError, AccessError, OSError):
@@ -124,13 +123,9 @@ def _read(record: FileRecord, path: Path, said: Claims, link: LinkTable, max_meg
     if said.modality is not None:
         contents = replace(contents, caveats=tuple(c for c in contents.caveats if c != "modality_assumed"))
     height, width = contents.decoded.pixels.shape[:2]
-    if contents.sop_uid is not None:
-        photo_id = link.pseudonym("photo", "sop", contents.sop_uid)
-    else:
-        photo_id = link.pseudonym("photo", "sha256", hashlib.sha256(data).hexdigest())
     record = replace(
         record,
-        photo_id=photo_id,
+        photo_id=link.pseudonym("photo", *contents.identity),
         content_hash=content_hash(contents.decoded.pixels),
         width_px=width,
         height_px=height,

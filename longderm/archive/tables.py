@@ -16,6 +16,7 @@ from longderm.archive.claims import (
     parse_positive,
     parse_sex,
     parse_skin_type,
+    patient_text,
     round_age,
     with_date,
     with_image_type,
@@ -173,7 +174,7 @@ def claims_of_row(row: Mapping[str, str | None], mapping: SourceMapping) -> Clai
     age, day = parse_number(value("age")), parse_number(value("day"))
     scale = parse_positive(value("px_per_mm"))
     claims = Claims(
-        patient=lesion if mapping.patient_per_lesion else value("patient"),
+        patient=lesion if mapping.patient_per_lesion else patient_text(value("patient")),
         issuer=value("issuer"),
         lesion_uid=value("lesion_uid"),
         day=int(day) if day is not None and day == int(day) else None,
