@@ -17,7 +17,8 @@ class Tier:
     """How far apart the poses of a pair are and how hard the photos are to see.
 
     rotation_deg: +-; log_scale: +- natural logarithm; shift: +- share of each side; blur_px: largest sigma; noise:
-    largest standard deviation (grey levels); hairs: largest number.
+    largest standard deviation (grey levels); hairs: largest number; fresh_texture: skin texture that the other photo
+    does not have, relative to the texture that both share; bend: smooth deformation, share of the photo's width.
     """
 
     rotation_deg: float
@@ -26,13 +27,16 @@ class Tier:
     blur_px: float
     noise: float
     hairs: int
+    fresh_texture: float = 0.0
+    bend: float = 0.0
 
 
 TIERS = {
-    "easy": Tier(30.0, float(np.log(1.1)), 0.08, 0.8, 2.0, 4),
-    "medium": Tier(90.0, float(np.log(1.15)), 0.15, 1.2, 3.0, 10),
-    "hard": Tier(180.0, float(np.log(1.25)), 0.25, 1.6, 4.0, 18),
-    "zoomed": Tier(180.0, float(np.log(2.0)), 0.15, 1.2, 3.0, 10),
+    "easy": Tier(30.0, float(np.log(1.1)), 0.08, 0.8, 2.0, 4, 0.3),
+    "medium": Tier(90.0, float(np.log(1.15)), 0.15, 1.2, 3.0, 10, 0.6),
+    "hard": Tier(180.0, float(np.log(1.25)), 0.25, 1.6, 4.0, 18, 0.6),
+    "zoomed": Tier(180.0, float(np.log(2.0)), 0.15, 1.2, 3.0, 10, 0.6),
+    "stress": Tier(180.0, float(np.log(1.25)), 0.20, 3.2, 5.0, 18, 1.5, 0.01),
 }
 
 #: Size of the rendered photos, (height, width).
@@ -141,28 +145,78 @@ def render_pair(
         dx, dy = generator.uniform(-kind.shift * share, kind.shift * share, 2)
         aim = complex((width - 1) / 2 + dx * width, (height - 1) / 2 + dy * height)
         poses.append(from_parts(size, angle, 0.5 * (centre + middle), aim))
-    photos = [_render(image, pose, kind, generator) for pose in poses]
+    scene = _widen(image, generator)
+    to_image = from_parts(1.0, 0.0, complex(image.shape[1], image.shape[0]), 0j)
+    photos = [_render(scene, pose @ to_image, kind, generator) for pose in poses]
     masks = [_warp(mask.astype(np.uint8) * 255, pose) > 127 for pose in poses]
     return TruePair(name, tier, photos[0], photos[1], masks[0], masks[1], poses[1] @ inverse(poses[0]))
 
 
+def _widen(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """The photo in the middle of a plane three times its size, continued by its smoothed rim and plain skin texture.
+
+    A reflected rim would put a mirrored copy of the lesion's surroundings into the pair.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
+    rows, columns = small.shape[:2]
+    plane = cv2.copyMakeBorder(small, rows, rows, columns, columns, cv2.BORDER_REPLICATE)
+    plane = cv2.resize(cv2.GaussianBlur(plane, (0, 0), 6.0), (3 * width, 3 * height), interpolation=cv2.INTER_LINEAR)
+    plane = plane.astype(np.float32) + 2.0 * _texture((3 * height, 3 * width), generator)[..., None]
+    plane = np.clip(np.round(plane), 0, 255).astype(np.uint8)
+    plane[height : 2 * height, width : 2 * width] = image
+    return np.asarray(plane)
+
+
+def _texture(shape: tuple[int, int], generator: np.random.Generator) -> NDArray[np.float32]:
+    """Blotches of three sizes, standard deviation about 1, float32."""
+    import cv2
+
+    total = np.zeros(shape, np.float32)
+    for size in (1.5, 4.0, 10.0):
+        small = (max(2, int(shape[0] / size)), max(2, int(shape[1] / size)))
+        noise = generator.standard_normal(small, dtype=np.float32)
+        total += cv2.resize(noise, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC) / np.float32(np.sqrt(3.0))
+    return total
+
+
 def _warp(image: NDArray[np.uint8], pose: Matrix) -> NDArray[np.uint8]:
+    """An image on the rendered frame under `pose`, averaged before it is shrunk."""
     import cv2
 
     height, width = RENDERED
-    border = cv2.BORDER_REFLECT_101 if image.ndim == 3 else cv2.BORDER_CONSTANT
     scale = abs(pose[0, 0] + 1j * pose[1, 0])
-    if scale < 0.9:  # area-average before shrinking
+    if scale < 0.9:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5 * float(np.sqrt(1 / scale**2 - 1)) + 1e-3))
-    return np.asarray(cv2.warpAffine(image, pose[:2], (width, height), flags=cv2.INTER_CUBIC, borderMode=border))
+    return np.asarray(cv2.warpAffine(image, pose[:2], (width, height), flags=cv2.INTER_CUBIC))
 
 
-def _render(image: NDArray[np.uint8], pose: Matrix, tier: Tier, generator: np.random.Generator) -> NDArray[np.uint8]:
+def _bend(frame: NDArray[np.uint8], share: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """A smooth deformation of at most about `share` of the width."""
+    import cv2
+
+    height, width = frame.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    field = generator.standard_normal((2, 4, 5), dtype=np.float32) * np.float32(share * width / 2.0)
+    dx, dy = (cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC) for part in field)
+    return np.asarray(cv2.remap(frame, x + dx, y + dy, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _render(scene: NDArray[np.uint8], pose: Matrix, tier: Tier, generator: np.random.Generator) -> NDArray[np.uint8]:
     """One photo: pose, blur, light gradient, white balance, exposure, hair, dark corners, noise, JPEG."""
     import cv2
 
     height, width = RENDERED
-    frame = (_warp(image, pose).astype(np.float32) / 255.0) ** 2.2
+    warped = _warp(scene, pose)
+    if tier.bend > 0:
+        warped = _bend(warped, tier.bend, generator)
+    # Fine texture of the skin (folds, gel) in units of the photo's own, which it does not share with the other one.
+    grey = warped.mean(axis=2, dtype=np.float32)
+    own = float(np.median(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 4.0)))) * 1.48
+    fresh = np.float32(generator.uniform(0.3, 1.0) * tier.fresh_texture * own) * _texture((height, width), generator)
+    frame = (np.clip(warped + fresh[..., None], 0.0, 255.0).astype(np.float32) / 255.0) ** np.float32(2.2)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     u, v = x / width - 0.5, y / height - 0.5
     slope_x, slope_y = generator.uniform(-0.35, 0.35, 2)

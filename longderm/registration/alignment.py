@@ -21,14 +21,17 @@ from longderm.registration.verify import (
     reason_for_refusal,
 )
 
-#: Scales sought where none is known: repeats of one lesion differ in zoom by up to 2 in archives without a protocol.
-FREE_SCALE = (0.45, 2.2)
+#: Scales sought where none is known: repeats of one lesion differ in zoom by up to 3 in archives without a protocol.
+FREE_SCALE = (1 / 3, 3.0)
 
 #: Relative error of a scale that is stated without its error; contact optics repeat to about that.
 _DEFAULT_SCALE_ERROR = 0.01
 
 #: Half-width of the interval that a known scale is bound to, in standard errors of the ratio of both scales.
 _SCALE_ERRORS = 2.0
+
+#: Scales within this natural logarithm (25%) of 1, or of the ratio of both lesions' diameters, are searched first.
+_LIKELY_LOG_SCALE = 0.23
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +68,17 @@ def align(baseline: Photo | Prepared, followup: Photo | Prepared, scale_hint: fl
         if photo.problem is not None:
             return Alignment(None, False, 0.0, f"the {role} photo cannot be aligned: {photo.problem}", 0.0, None, None)
     log_scale = scale_bounds(first.meta, second.meta, scale_hint)
-    cheap = _by_keypoints(first, second, log_scale)
-    if cheap is not None and confidence_of(cheap) >= ACCEPT_CONFIDENCE:
-        return _answer(cheap, None)
-    thorough = _by_search(first, second, log_scale, mirrored=False)
-    best = max((e for e in (cheap, thorough) if e is not None), key=confidence_of, default=None)
+    best = _by_keypoints(first, second, log_scale)
     if best is not None and confidence_of(best) >= ACCEPT_CONFIDENCE:
         return _answer(best, None)
-    mirror = _by_search(first, second, log_scale, mirrored=True)
+    likely, unlikely = _scales_in_order(first, second, log_scale)
+    for scales in (likely, unlikely):
+        found = _by_search(first, second, scales, log_scale) if scales else None
+        if found is not None and (best is None or confidence_of(found) > confidence_of(best)):
+            best = found
+        if best is not None and confidence_of(best) >= ACCEPT_CONFIDENCE:
+            return _answer(best, None)
+    mirror = _by_search(first, second.mirrored(), likely, log_scale)
     is_mirrored = mirror is not None and confidence_of(mirror) >= ACCEPT_CONFIDENCE
     return _answer(best, reason_for_refusal(best, is_mirrored))
 
@@ -84,36 +90,69 @@ def scale_bounds(baseline: PhotoMeta, followup: PhotoMeta, scale_hint: float | N
         scale_hint = second / first
     if scale_hint is None:
         return float(np.log(FREE_SCALE[0])), float(np.log(FREE_SCALE[1]))
-    errors = [
+    one, other = (
         _DEFAULT_SCALE_ERROR if meta.px_per_mm_error is None else meta.px_per_mm_error for meta in (baseline, followup)
-    ]
-    width = _SCALE_ERRORS * float(np.hypot(*errors))
+    )
+    width = _SCALE_ERRORS * float(np.hypot(one, other))
     return float(np.log(scale_hint)) - width, float(np.log(scale_hint)) + width
+
+
+def _scales_in_order(
+    first: Prepared, second: Prepared, log_scale: tuple[float, float]
+) -> tuple[list[float], list[float]]:
+    """The scales of the search: those near 1 or near the ratio of both lesions' diameters, and the others."""
+    scales = coarse.scales_between(log_scale)
+    expected = [0.0]
+    if first.lesion_diameter_px and second.lesion_diameter_px:
+        expected.append(float(np.log(second.lesion_diameter_px / first.lesion_diameter_px)))
+    near = [min(abs(np.log(scale) - value) for value in expected) <= _LIKELY_LOG_SCALE for scale in scales]
+    return (
+        [scale for scale, is_near in zip(scales, near, strict=True) if is_near],
+        [scale for scale, is_near in zip(scales, near, strict=True) if not is_near],
+    )
 
 
 def _by_keypoints(first: Prepared, second: Prepared, log_scale: tuple[float, float]) -> Evidence | None:
     found = keypoints.match(first.keypoints, second.keypoints, max(second.shape), log_scale)
     if found is None:
         return None
-    matrix = refine(first, second, found[0], level=1, iterations=8, log_scale=log_scale)
-    return _finish(first, second, matrix, log_scale, rival=None)
+    matrix = refine(first, second, found[0], level=2, iterations=6, log_scale=log_scale)
+    # What else would fit at this scale: the rivals that the match must beat.
+    others = coarse.search(first, second, [scale_of(matrix)], keep=4)
+    return _settle(first, second, [matrix], [candidate.matrix for candidate in others], log_scale)
 
 
-def _by_search(first: Prepared, second: Prepared, log_scale: tuple[float, float], mirrored: bool) -> Evidence | None:
-    if mirrored:
-        second = second.mirrored()
-    candidates, _ = coarse.search(first, second, coarse.scales_between(log_scale))
-    rough = [refine(first, second, c.matrix, level=2, iterations=8, log_scale=log_scale) for c in candidates]
-    scored = sorted(
-        ((agreement(first, second, matrix, level=2).score, index) for index, matrix in enumerate(rough)),
-        key=lambda item: (-round(item[0], 6), item[1]),
-    )
-    if not scored:
+def _by_search(
+    first: Prepared, second: Prepared, scales: list[float], log_scale: tuple[float, float]
+) -> Evidence | None:
+    if not scales:
         return None
-    best = rough[scored[0][1]]
-    rival = next((score for score, index in scored[1:] if _apart(first, best, rough[index])), 0.0)
+    candidates = [candidate.matrix for candidate in coarse.search(first, second, scales, keep=8)]
+    return _settle(first, second, [], candidates, log_scale)
+
+
+def _settle(
+    first: Prepared, second: Prepared, settled: list[Matrix], rough: list[Matrix], log_scale: tuple[float, float]
+) -> Evidence | None:
+    """Refine the rough candidates on the coarsest level, take the best of all to the finest, and weigh the evidence.
+
+    settled: candidates that are refined already and are preferred; the others are then only rivals.
+    """
+    refined = [refine(first, second, matrix, level=2, iterations=8, log_scale=log_scale) for matrix in rough]
+    scores = [agreement(first, second, matrix, level=2).score for matrix in (*settled, *refined)]
+    every = [*settled, *refined]
+    if not every:
+        return None
+    order = sorted(range(len(every)), key=lambda index: (-round(scores[index], 6), index))
+    chosen = 0 if settled else order[0]
+    best = every[chosen]
+    rival = max((scores[index] for index in order if _apart(first, best, every[index])), default=0.0)
     matrix = refine(first, second, best, level=1, iterations=8, log_scale=log_scale)
-    return _finish(first, second, matrix, log_scale, rival=rival / max(scored[0][0], 1e-6))
+    forward, backward = refine_both_ways(first, second, matrix, level=0, iterations=4, log_scale=log_scale)
+    pivot, radius = _pivot(first)
+    middle = halfway(forward, backward, pivot)
+    inconsistency = distance(forward, backward, pivot, radius) / (2.0 * radius / 1.2 * scale_of(middle))
+    return gather_evidence(first, second, middle, inconsistency, rival / max(scores[chosen], 1e-6))
 
 
 def _apart(first: Prepared, one: Matrix, other: Matrix) -> bool:
@@ -128,17 +167,6 @@ def _pivot(photo: Prepared) -> tuple[complex, float]:
         return complex(*photo.lesion_centre), 0.6 * photo.lesion_diameter_px
     height, width = photo.shape
     return complex((width - 1) / 2, (height - 1) / 2), 0.3 * min(height, width)
-
-
-def _finish(
-    first: Prepared, second: Prepared, matrix: Matrix, log_scale: tuple[float, float], rival: float | None
-) -> Evidence:
-    """Refine on the finest level from both sides, take the middle, and gather what speaks for it."""
-    forward, backward = refine_both_ways(first, second, matrix, level=0, iterations=4, log_scale=log_scale)
-    pivot, radius = _pivot(first)
-    middle = halfway(forward, backward, pivot)
-    inconsistency = distance(forward, backward, pivot, radius) / (2.0 * radius / 1.2 * scale_of(middle))
-    return gather_evidence(first, second, middle, inconsistency, rival)
 
 
 def _answer(evidence: Evidence | None, reason: str | None) -> Alignment:

@@ -57,19 +57,11 @@ def scales_between(log_scale: tuple[float, float]) -> list[float]:
     return [float(np.exp(value)) for value in sorted(centres, key=lambda v: (round(abs(v), 9), v))]
 
 
-def search(
-    baseline: Prepared, followup: Prepared, scales: list[float], keep: int = 8
-) -> tuple[list[Candidate], NDArray[np.float64]]:
-    """The best different candidates, best first, and the best score of every rotation and scale, (scales, rotations).
-
-    scales: follow-up pixels per baseline pixel.
-    """
+def search(baseline: Prepared, followup: Prepared, scales: list[float], keep: int = 8) -> list[Candidate]:
+    """The best different candidates over `scales` (follow-up pixels per baseline pixel), best first."""
     found: list[Candidate] = []
-    maxima = []
     for scale in scales:
-        candidates, best = _one_scale(baseline, followup, scale)
-        found.extend(candidates)
-        maxima.append(best)
+        found.extend(_one_scale(baseline, followup, scale))
     found.sort(key=lambda c: -round(c.score, 6))
     kept: list[Candidate] = []
     for candidate in found:
@@ -77,7 +69,7 @@ def search(
             break
         if all(_different(candidate, other, baseline) for other in kept):
             kept.append(candidate)
-    return kept, np.array(maxima)
+    return kept
 
 
 def _different(one: Candidate, other: Candidate, baseline: Prepared) -> bool:
@@ -90,7 +82,7 @@ def _different(one: Candidate, other: Candidate, baseline: Prepared) -> bool:
     return distance(one.matrix, other.matrix, pivot, 0.0) > _SAME_PX * unit
 
 
-def _one_scale(baseline: Prepared, followup: Prepared, scale: float) -> tuple[list[Candidate], NDArray[np.float64]]:
+def _one_scale(baseline: Prepared, followup: Prepared, scale: float) -> list[Candidate]:
     # The photo that shows the smaller field per search pixel is shrunk, so that neither is ever enlarged.
     base_unit = SEARCH_SIDE_PX / max(baseline.shape)
     follow_unit = base_unit / scale
@@ -109,7 +101,7 @@ def _one_scale(baseline: Prepared, followup: Prepared, scale: float) -> tuple[li
         target = native_moving[:2, :2] @ moving_c + native_moving[:2, 2]
         matrix = from_parts(scale, float(angles[index]), complex(*point), complex(*target))
         candidates.append(Candidate(matrix, float(scores[index])))
-    return candidates, scores
+    return candidates
 
 
 def _shrink(photo: Prepared, unit: float) -> _Small:
@@ -141,7 +133,6 @@ def _correlate(
     """Best score over all translations for each rotation, (R,), and where, (R, 2): the moving centre minus the fixed's.
 
     Textures are normalised to unit variance, so their product's sum over the overlap's pixel count is the correlation.
-    Texture and weight travel through one complex transform as real and imaginary part.
     """
     import cv2
     import torch
@@ -157,7 +148,7 @@ def _correlate(
     base = torch.zeros((2, canvas_h, canvas_w))
     base[0, :fh, :fw] = torch.from_numpy(fixed.texture)
     base[1, :fh, :fw] = torch.from_numpy(fixed.weight)
-    base_f = torch.fft.fft2(base.to(torch.complex64)).conj()
+    base_f = torch.fft.rfft2(base).conj().resolve_conj()
     scores, peaks = [], []
     stack = np.dstack([moving.texture, moving.weight])
     centre = (side - 1) / 2
@@ -173,11 +164,10 @@ def _correlate(
             )
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             block[index, :, :side, :side] = cv2.warpAffine(stack, step, (side, side), flags=flags).transpose(2, 0, 1)
-        spectrum = torch.fft.fft2(torch.complex(torch.from_numpy(block[:, 0]), torch.zeros(1)))
-        weights = torch.fft.fft2(torch.complex(torch.from_numpy(block[:, 1]), torch.zeros(1)))
-        both = torch.fft.ifft2(spectrum * base_f[0] + 1j * (weights * base_f[1]))
-        overlap = both.imag.clamp_min(1.0)
-        score = torch.where(overlap >= least, both.real / overlap.sqrt(), torch.tensor(-1e9))
+        spectrum = torch.fft.rfft2(torch.from_numpy(block)).mul_(base_f)
+        correlation = torch.fft.irfft2(spectrum, s=(canvas_h, canvas_w))
+        overlap = correlation[:, 1].clamp_min(1.0)
+        score = torch.where(overlap >= least, correlation[:, 0] * overlap.rsqrt(), torch.tensor(-1e9))
         best, where = score.flatten(1).max(dim=1)
         for index in range(len(chunk)):
             row, column = divmod(int(where[index]), canvas_w)

@@ -63,7 +63,7 @@ def detect(
     texture = local_normalise(channel, weight, _NORMALISE_RADIUS_PX)
     grey = np.clip(128.0 + _GREY_PER_DEVIATION * texture, 0.0, 255.0).astype(np.uint8)
     mask = (weight > 0).astype(np.uint8)
-    orb = cv2.ORB_create(nfeatures=_FEATURES, fastThreshold=_FAST_THRESHOLD)
+    orb = cv2.ORB.create(nfeatures=_FEATURES, fastThreshold=_FAST_THRESHOLD)
     found, descriptors = orb.detectAndCompute(grey, mask)
     if descriptors is None or len(found) == 0:
         return NO_KEYPOINTS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,11 +90,11 @@ class Prepared:
         for level in self.levels:
             cols = level.channel.shape[1]
             back = np.array([[-1.0, 0.0, cols - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-            images = (
+            channel, weight, lesion, band = (
                 np.ascontiguousarray(image[:, ::-1])
                 for image in (level.channel, level.weight, level.lesion, level.band)
             )
-            levels.append(Level(*images, from_native=back @ level.from_native @ flip))
+            levels.append(Level(channel, weight, lesion, band, back @ level.from_native @ flip))
         centre = None if self.lesion_centre is None else (width - 1.0 - self.lesion_centre[0], self.lesion_centre[1])
         return replace(self, levels=tuple(levels), keypoints=NO_KEYPOINTS, lesion_centre=centre)
 
@@ -130,10 +130,9 @@ def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
 
     inside = np.asarray(field_of_view(small)).astype(np.uint8)
     covered = np.asarray(hair_mask(small)) | np.asarray(glare_mask(small))
-    kernel3 = np.ones((3, 3), np.uint8)
-    valid = cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=1) & (
-        1 - cv2.dilate(covered.astype(np.uint8), kernel3)
-    )
+    open_px = np.asarray(cv2.erode(inside, np.ones((5, 5), np.uint8), borderValue=1)) > 0
+    hidden = np.asarray(cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8))) > 0
+    valid = (open_px & ~hidden).astype(np.uint8)
     band_px = max(_BAND_MIN_PX, round(_BAND_SHARE * diameter)) if diameter else 0
     band = _border_band(lesion, band_px)
 

@@ -82,15 +82,17 @@ class Evidence:
     """What speaks for and against a transform.
 
     fine, middle: agreement on the two finest levels; inconsistency: distance between the transforms refined from either
-    side, over the lesion's diameter; rival: score of the best different transform over this one's, None where no other
-    was sought.
+    side, over the lesion's diameter; rival: score of the best different transform over this one's, on the coarsest
+    level; lesions_met: share of the smaller lesion (of what both photos show) that lies in the other, None without two
+    lesions.
     """
 
     matrix: Matrix
     fine: Agreement
     middle: Agreement
     inconsistency: float
-    rival: float | None
+    rival: float
+    lesions_met: float | None
 
     @property
     def overlap(self) -> float:
@@ -99,17 +101,40 @@ class Evidence:
 
 
 def gather_evidence(
-    baseline: Prepared, followup: Prepared, matrix: Matrix, inconsistency: float, rival: float | None
+    baseline: Prepared, followup: Prepared, matrix: Matrix, inconsistency: float, rival: float
 ) -> Evidence:
     """Measure the agreement under `matrix` on the two finest levels."""
     return Evidence(
-        matrix, agreement(baseline, followup, matrix, 0), agreement(baseline, followup, matrix, 1), inconsistency, rival
+        matrix,
+        agreement(baseline, followup, matrix, 0),
+        agreement(baseline, followup, matrix, 1),
+        inconsistency,
+        rival,
+        _lesions_met(baseline, followup, matrix),
     )
+
+
+def _lesions_met(baseline: Prepared, followup: Prepared, matrix: Matrix) -> float | None:
+    import cv2
+
+    if baseline.lesion_centre is None or followup.lesion_centre is None:
+        return None
+    first, second = baseline.levels[1], followup.levels[1]
+    height, width = first.channel.shape
+    step = level_matrix(first, second, matrix)[:2]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    lesion = cv2.warpAffine(second.lesion, step, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT) > 0.5
+    mine = first.lesion > 0.5
+    # Areas of the whole lesions, so that a lesion outside of the other photo counts as not met.
+    area = min(float(mine.sum()), float((second.lesion > 0.5).sum()) / abs(float(np.linalg.det(step[:, :2]))))
+    return float((mine & lesion).sum()) / max(area, 1.0)
 
 
 def confidence_of(evidence: Evidence) -> float:
     """Confidence in [0, 1] that the transform is right, rounded to 6 decimals."""
     if evidence.overlap < MIN_OVERLAP or evidence.inconsistency > 0.03:
+        return 0.0
+    if evidence.lesions_met is not None and evidence.lesions_met < 0.2:
         return 0.0
     z = 30.0 * (evidence.middle.overall - 0.30)
     return round(1.0 / (1.0 + float(np.exp(-z))), 6)
