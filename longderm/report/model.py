@@ -80,6 +80,7 @@ def lesion_view(
         for row in rows.alignments_of.get(lesion_id, [])
         if row["baseline_photo_id"] in views and row["followup_photo_id"] in views
     ]
+    pairs.sort(key=lambda pair: (_time_rank(pair.followup), pair.policy == "previous", pair.pair_id))
     series = _series(list(views.values()), pairs)
     lesion = rows.lesions.get(lesion_id)
     special = lesion["special_site"] if lesion else None
@@ -92,8 +93,8 @@ def lesion_view(
     events = _events(event_rows)
     excised = _excised(event_rows, last_day)
     overdue, periods = _overdue(last_day, today, excised, undated, context.followup_months)
-    trajectory = _trajectory(rows.trajectories.get(lesion_id), status)
     area, area_missing = area_series(series, rows.trajectories.get(lesion_id), status, event_rows)
+    trajectory = _trajectory(rows.trajectories.get(lesion_id), status, "mm2" if area is None else area.unit)
     return LesionView(
         lesion_id=lesion_id,
         patient_id=patient_id,
@@ -117,7 +118,10 @@ def lesion_view(
 
 
 def _series(photos: list[PhotoView], pairs: list[PairView]) -> tuple[SeriesView, ...]:
-    """Visits by modality. Of several photos of a visit the compared one is shown, else the best, else the first id."""
+    """Visits by modality; `pairs` come in the order of time.
+
+    Of several photos of a visit the compared one is shown, else the best, else the one with the first id.
+    """
     compared = Counter(photo.photo_id for pair in pairs for photo in (pair.baseline, pair.followup))
     judged = {photo.photo_id for pair in pairs if pair.issued for photo in (pair.baseline, pair.followup)}
     grouped: dict[str, dict[str, list[PhotoView]]] = defaultdict(lambda: defaultdict(list))
@@ -130,9 +134,8 @@ def _series(photos: list[PhotoView], pairs: list[PairView]) -> tuple[SeriesView,
             shown = min(group, key=lambda photo: (-compared[photo.photo_id], -(photo.quality or 0.0), photo.photo_id))
             visits.append(VisitView(shown, len(group) - 1, shown.photo_id in judged))
         visits.sort(key=lambda visit: (visit.photo.day is None, visit.photo.day or 0, _undated_rank(visit.photo)))
-        own = [pair for pair in pairs if pair.followup.modality == modality]
-        own.sort(key=lambda pair: (_time_rank(pair.followup), pair.policy == "previous", pair.pair_id))
-        result.append(SeriesView(modality, tuple(visits), tuple(own)))
+        own = tuple(pair for pair in pairs if pair.followup.modality == modality)
+        result.append(SeriesView(modality, tuple(visits), own))
     return tuple(result)
 
 
@@ -212,12 +215,14 @@ def _never_compared(photos: dict[str, PhotoView], series: tuple[SeriesView, ...]
     return tuple(reasons) or ("the latest visit was not compared: it has no result yet",)
 
 
-def _trajectory(row: Row | None, status: Status) -> TrajectoryView | None:
+def _trajectory(row: Row | None, status: Status, unit: str) -> TrajectoryView | None:
+    """The growth over all visits, in the `unit` of the chart beside it where it is known in that."""
     if row is None or status in ("single_visit", "out_of_scope"):
         return None
     growth = None
     if row["verdict"] in ISSUED:
-        growth = _growth(row, "growth_mm2_per_month", "mm²") or _growth(row, "growth_percent_per_month", "%")
+        absolute, relative = _growth(row, "growth_mm2_per_month", "mm2"), _growth(row, "growth_percent_per_month", "%")
+        growth = (absolute or relative) if unit == "mm2" else (relative or absolute)
     reasons = [*(row["reasons"] or ()), *([failure_text("trajectory", row["failure"])] if row["failure"] else [])]
     first = row["first_flagged_day"]
     return TrajectoryView(

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from longderm.report.chart import AreaSeries
-from longderm.report.words import RELATIVE_TWIN, day_label
+from longderm.report.words import RELATIVE_TWIN, SIZE_MEASURES, count_label, day_label
 
 #: The one state a lesion is listed under, in the order in which a page shows them.
 STATUSES = ("flagged", "not_judged", "no_change", "single_visit", "out_of_scope")
 Status = Literal["flagged", "not_judged", "no_change", "single_visit", "out_of_scope"]
+
+#: So many differences are told in a sentence; all of them stand in the table of the comparison.
+TOLD_MEASURES = 4
 
 #: Whether a lesion's next visit is overdue; "unknown" where today's day on the patient's scale is not at hand.
 Overdue = Literal["overdue", "in_time", "excised", "undated", "unknown"]
@@ -126,24 +129,33 @@ class PairView:
 
     @property
     def above_noise(self) -> tuple[DeltaView, ...]:
-        """The differences above their MDC, clearest first; of an absolute and a relative one the absolute."""
+        """The differences above their MDC: size, then the clearest first; of a relative and an absolute one the latter."""
         above = [delta for delta in self.deltas if delta.exceeds]
         told_in_mm = {RELATIVE_TWIN[delta.measure] for delta in above if delta.measure in RELATIVE_TWIN}
-        return tuple(delta for delta in above if delta.measure not in told_in_mm)
+        told = [delta for delta in above if delta.measure not in told_in_mm]
+        return tuple(sorted(told, key=lambda delta: delta.measure not in SIZE_MEASURES))
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """What a flagged comparison says first: its clearest differences, else the rule's reasons."""
-        return tuple(delta.sentence for delta in self.above_noise) or self.reasons
+        """What a flagged comparison says first: its foremost differences, else the rule's reasons."""
+        told = [delta.sentence for delta in self.above_noise[:TOLD_MEASURES]]
+        more = len(self.above_noise) - len(told)
+        return (*told, *([f"And {count_label(more, 'further measure')} above noise."] if more else [])) or self.reasons
+
+    @property
+    def summary(self) -> str:
+        """The foremost differences above noise in a few words: "area +38% (MDC 17%); ... and 2 more"; may be empty."""
+        told = "; ".join(delta.short for delta in self.above_noise[:TOLD_MEASURES])
+        more = len(self.above_noise) - TOLD_MEASURES
+        return f"{told} and {more} more" if more > 0 else told
 
     @property
     def difference(self) -> str:
         """The sentence under the heat map: measures with delta, unit and MDC."""
-        above = "; ".join(delta.short for delta in self.above_noise)
         if self.flagged:
-            return f"Above noise: {above}." if above else "Above noise as a whole, no single measure is."
-        if above:
-            return f"Taken together not above noise. Single measures above their own MDC: {above}."
+            return f"Above noise: {self.summary}." if self.summary else "Above noise as a whole, no single measure is."
+        if self.summary:
+            return f"Taken together not above noise. Single measures above their own MDC: {self.summary}."
         nearest = f" Nearest: {self.deltas[0].short}." if self.deltas else ""
         return f"No measure above its MDC.{nearest}"
 

@@ -20,6 +20,9 @@ _IN_MILLIMETRES = {"area_mm2": "area", "clin_size_long_diam_mm": "longest diamet
 #: A measure with a scale -> the relative one that says the same; only one of them is told in a headline.
 RELATIVE_TWIN = {"area_mm2": "area", "clin_size_long_diam_mm": "long_diam"}
 
+#: Said before all others where they are above their noise: what a clinician asks for first.
+SIZE_MEASURES = ("area_mm2", "area", "clin_size_long_diam_mm", "long_diam")
+
 _UNITS = {"mm2": "mm²", "percent": "%", "Lab": "Lab units", "1": "", "count": ""}
 
 _LATERALITY = {"L": "left", "R": "right", "B": "both sides"}
@@ -100,16 +103,17 @@ def with_unit(text: str, unit: str | None) -> str:
 
 
 def delta_decimals(delta: float | None, mdc: float | None, unit: str | None) -> int:
-    """Decimals that show a difference with about two digits and keep it apart from its MDC, 0 to 4."""
+    """Decimals for a difference with about two digits, one more where that tells it apart from its MDC; 0 to 4."""
     known = [abs(value) for value in (delta, mdc) if value is not None and math.isfinite(value) and value != 0]
     smallest = min(known, default=1.0)
     whole = unit == "count" or (unit_label(unit) == "%" and smallest >= 10) or smallest >= 100
     places = 0 if whole else 1 if smallest >= 1 else 2 if smallest >= 0.1 else 3
     if unit == "count" and mdc is not None and not float(mdc).is_integer():
         places = 1
-    while delta is not None and mdc is not None and places < 4 and _look_alike(delta, mdc, places):
-        places += 1
-    return places
+    alike = delta is not None and mdc is not None and _look_alike(delta, mdc, places)
+    if alike and not _look_alike(delta or 0.0, mdc or 0.0, places + 1):
+        return places + 1
+    return places  # closer than that, more digits would only look exact
 
 
 def delta_texts(row: Mapping[str, Any]) -> dict[str, str]:

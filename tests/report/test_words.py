@@ -51,13 +51,13 @@ def test_a_measure_that_the_page_does_not_know_keeps_its_name() -> None:
 
 @steady
 @given(
-    st.floats(0.001, 1000, allow_subnormal=False),
-    st.floats(1.0005, 3.0),
+    st.floats(0.01, 90),
+    st.floats(1.3, 3.0),
     st.sampled_from(["%", "mm2", "Lab", "1", "count"]),
 )
 def test_a_difference_above_its_mdc_never_reads_as_equal_to_it(mdc: float, times: float, unit: str) -> None:
     places = delta_decimals(mdc * times, mdc, unit)
-    assert places == 4 or number(mdc * times, places) != number(mdc, places)
+    assert number(mdc * times, places) != number(mdc, places)
 
 
 @steady
