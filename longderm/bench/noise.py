@@ -30,8 +30,9 @@ SUSPICIOUS_CHANGED, ORDINARY_CHANGED = 0.5, 0.3
 MELANOMA_SHARE = 0.4
 #: p-values at or below it are flagged: one stable lesion in twenty.
 ALPHA = 0.05
-#: Patients are dealt out in turn: noise and weights, calibration, calibration, report, report.
-PARTS = ("fit", "calibration", "calibration", "report", "report")
+#: Patients are dealt out in turn, ten at a time. Half of them calibrate, since each gives one stable pair only;
+#: a p-value of 0.01 takes 99 of them.
+PARTS = ("fit",) * 2 + ("calibration",) * 5 + ("report",) * 3
 
 Row = dict[str, Any]
 
@@ -66,24 +67,29 @@ def run(
 
 def fit(rows: list[Row]) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     """Fit the release's numbers; gives them and the rows by part, those of "report" with score and p-value."""
-    usable = [row for row in rows if row["withheld"] is None]
     parts: dict[str, list[Row]] = {part: [] for part in sorted(set(PARTS))}
-    for row in usable:
-        parts[PARTS[row["patient"] % len(PARTS)]].append(row)
+    for row in rows:
+        if row["withheld"] is None:
+            parts[part_of(row["patient"])].append(row)
     stable = [_observations(row) for row in parts["fit"] if not row["changed"]]
     changed = [_observations(row) for row in parts["fit"] if row["changed"]]
-    first_stable: dict[int, Row] = {}
+    one_each: dict[int, Row] = {}
     for row in parts["calibration"]:
         if not row["changed"]:
-            first_stable.setdefault(row["patient"], row)
-    config = fit_release(stable, changed, [_observations(row) for row in first_stable.values()], ALPHA)
+            one_each.setdefault(row["patient"], row)
+    config = fit_release(stable, changed, [_observations(row) for row in one_each.values()], ALPHA)
     model = NoiseModel.from_config(config)
     scored = []
     for row in parts["report"]:
         score = score_of(_observations(row), model)
         scored.append(row | {"score": score, "p_value": conformal_p_value(score, model.calibration)})
-    withheld = [row for row in rows if PARTS[row["patient"] % len(PARTS)] == "report" and row["withheld"] is not None]
+    withheld = [row for row in rows if part_of(row["patient"]) == "report" and row["withheld"] is not None]
     return config, parts | {"report": scored + withheld}
+
+
+def part_of(patient: int) -> str:
+    """What a patient, by number, serves for: fit, calibration or report."""
+    return PARTS[patient % len(PARTS)]
 
 
 def observe_archive(archive: Path, patients: int, seed: int, workers: int) -> list[Row]:
@@ -109,7 +115,10 @@ def observe_archive(archive: Path, patients: int, seed: int, workers: int) -> li
 
 
 def choose_pairs(archive: Path, seed: int) -> list[Row]:
-    """One dermoscopic pair per lesion, from its first photo to a later one drawn at random, with its truth."""
+    """One dermoscopic pair per lesion, from its first photo to a later one drawn at random, with its truth.
+
+    Of a patient who calibrates only one lesion is taken, one that is stable.
+    """
     import pyarrow.parquet as pq
 
     photos = {row["path"]: row for row in pq.read_table(archive / "truth" / "photos.parquet").to_pylist()}
@@ -119,11 +128,16 @@ def choose_pairs(archive: Path, seed: int) -> list[Row]:
             lesions.setdefault((pair["patient_id"], pair["lesion_id"]), []).append(pair)
     number = {patient: index for index, patient in enumerate(sorted({patient for patient, _ in lesions}))}
     rng = np.random.default_rng(seed)
-    chosen = []
+    chosen: list[Row] = []
+    calibrating: set[int] = set()
     for key in sorted(lesions):
         first_day = min(photos[pair["baseline_path"]]["date"] for pair in lesions[key])
         from_first = [pair for pair in lesions[key] if photos[pair["baseline_path"]]["date"] == first_day]
         pair = from_first[int(rng.integers(len(from_first)))]
+        if part_of(number[key[0]]) == "calibration":
+            if pair["changed"] or number[key[0]] in calibrating:
+                continue
+            calibrating.add(number[key[0]])
         truth = {name: pair[name] for name in ("changed", "malignant_change", "tanning", "interval_days", "ways")}
         truth["true_area_change_percent"] = pair["area_change_percent"]
         both = [photos[pair["baseline_path"]], photos[pair["followup_path"]]]
@@ -146,7 +160,7 @@ def observe_pair(archive: Path, pair: Row) -> Row:
     from longderm.simulate.devices import DERMATOSCOPES
 
     cv2.setNumThreads(1)
-    devices = {f"{device.manufacturer} {device.model}": device for device in DERMATOSCOPES}
+    devices = {device.model: device for device in DERMATOSCOPES}
     photos, facts, masks = [], [], []
     for known in pair["photos"]:
         photo, device = read_photo(archive / known["path"]), devices[known["device"]]

@@ -32,8 +32,10 @@ MAD_TO_SD = 1.4826
 SPREAD_FLOOR = {"count": 0.5, "Lab": 0.1, "1": 0.005, "%": 0.01}
 #: The size group may carry at most this share of all weight: size alone must not win.
 SIZE_SHARE_MAX = 0.30
-#: Ridge penalty of the logistic fit, per pair; weights of measures that hardly help shrink to zero.
-RIDGE = 0.002
+#: The logistic fit is held to equal weights by this penalty (per pair): some hundred pairs cannot tell
+#: seventeen correlated measures apart, and what the simulator does not change may well change in a clinic.
+RIDGE = 0.01
+EQUAL_WEIGHT = 1.0
 
 Pairs = Sequence[Sequence[Observation]]
 
@@ -41,9 +43,10 @@ Pairs = Sequence[Sequence[Observation]]
 def fit_noise(stable: Pairs) -> dict[str, Noise]:
     """Centre, spread and 95% MDC of every measure over stable pairs.
 
-    The spread is robust (1.4826 MAD; about 0 for measures with a sign, since the order of two photos of a stable lesion
-    is arbitrary). MDC = 1.96 sqrt(2) SD of one measurement = 1.96 SD of the difference (Weir 2005, doi
-    10.1519/15184.1), or the 95th percentile of |difference| where the tails are heavier than normal: whichever is more.
+    MDC = 1.96 sqrt(2) SD of one measurement = 1.96 SD of the difference (Weir 2005, doi 10.1519/15184.1), with a robust
+    SD (1.4826 MAD; about 0 for measures with a sign, since the order of two photos of a stable lesion is arbitrary); or
+    the 95th percentile of |difference| where the tails are heavier than normal: whichever is more. The spread is that
+    of a normal distribution with this MDC, so that a mask that once failed does not count as 15 SD.
     """
     fitted = {}
     for spec in MEASURES:
@@ -54,7 +57,8 @@ def fit_noise(stable: Pairs) -> dict[str, Noise]:
         centre = float(np.median(values)) if distance else 0.0
         spread = max(MAD_TO_SD * float(np.median(np.abs(values - centre))), SPREAD_FLOOR[spec.unit])
         tail = float(np.quantile(values if distance else np.abs(values), 0.95))
-        fitted[spec.name] = Noise(round(centre, 6), round(spread, 6), round(max(centre + Z95 * spread, tail), 6))
+        mdc = max(centre + Z95 * spread, tail)
+        fitted[spec.name] = Noise(round(centre, 6), round((mdc - centre) / Z95, 6), round(mdc, 6))
     return fitted
 
 
@@ -72,12 +76,13 @@ def fit_weights(stable: Pairs, changed: Pairs, noise: Mapping[str, Noise]) -> tu
     weight = np.where(target > 0, 0.5 / max(len(changed), 1), 0.5 / max(len(stable), 1))
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        logit = rows @ parameters[1:] + parameters[0]
+        logit = np.einsum("ni,i->n", rows, parameters[1:]) + parameters[0]
         probability = 1.0 / (1.0 + np.exp(-logit))
         value = float((weight * (np.logaddexp(0.0, logit) - target * logit)).sum())
         residual = weight * (probability - target)
-        gradient = np.concatenate([[residual.sum()], rows.T @ residual + 2.0 * RIDGE * parameters[1:]])
-        return value + RIDGE * float((parameters[1:] ** 2).sum()), gradient
+        away = parameters[1:] - EQUAL_WEIGHT
+        gradient = np.concatenate([[residual.sum()], np.einsum("ni,n->i", rows, residual) + 2.0 * RIDGE * away])
+        return value + RIDGE * float((away**2).sum()), gradient
 
     bounds = [(None, None)] + [(0.0, None)] * len(names)
     start = np.concatenate([[-1.0], np.ones(len(names))])

@@ -170,7 +170,7 @@ def _lightness(light: NDArray[np.float32]) -> NDArray[np.float32]:
     """CIE L* of linear sRGB, float32 (h, w): that of the grey with the same luminance (weights of IEC 61966-2-1)."""
     luminance = 0.2126 * light[..., 0] + 0.7152 * light[..., 1] + 0.0722 * light[..., 2]
     curve = np.where(luminance > (6 / 29) ** 3, np.cbrt(luminance), luminance * (841 / 108) + 4 / 29)
-    return (116.0 * curve - 16.0).astype(np.float32)
+    return np.asarray(116.0 * curve - 16.0, dtype=np.float32)
 
 
 def _covered(pixels: NDArray[np.uint8], lesion: NDArray[np.bool_]) -> NDArray[np.bool_]:

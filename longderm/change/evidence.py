@@ -58,6 +58,9 @@ MEASURES: tuple[MeasureSpec, ...] = (
 
 SPECS: dict[str, MeasureSpec] = {spec.name: spec for spec in MEASURES}
 
+#: What the sizes with a scale, which carry no weight of their own, are called.
+_LABELS_IN_MM = {"area_mm2": "area", "clin_size_long_diam_mm": "longest diameter"}
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -169,10 +172,16 @@ def percent_of(log_ratio: float) -> float:
 
 def sentence(delta: Delta) -> str:
     """One delta in words: label, difference, unit, MDC, for example "area +38% (MDC 17%)"."""
-    label = SPECS[delta.measure].label if delta.measure in SPECS else delta.measure
-    distance = delta.measure in SPECS and SPECS[delta.measure].kind == "distance"
+    spec = SPECS.get(delta.measure)
+    label = spec.label if spec is not None else _LABELS_IN_MM.get(delta.measure, delta.measure)
     unit = {"%": "%", "1": "", "count": ""}.get(delta.unit, f" {delta.unit}")
-    digits = {"%": ".0f", "count": ".0f"}.get(delta.unit, ".2f" if delta.unit in ("1", "mm2", "mm") else ".1f")
-    sign = "" if distance else "+"
-    mdc = "MDC not known" if delta.mdc is None else f"MDC {delta.mdc:{digits}}{unit}"
-    return f"{label} {delta.delta:{sign}{digits}}{unit} ({mdc})"
+    scale = abs(delta.delta) if delta.mdc is None else min(abs(delta.delta), delta.mdc)
+    digits = 0 if delta.unit in ("%", "count") else 1 if scale >= 1 else 2 if scale >= 0.1 else 3
+    sign = "" if spec is not None and spec.kind == "distance" else "+"
+    mdc = "MDC not known" if delta.mdc is None else f"MDC {_mdc_text(delta, digits)}{unit}"
+    return f"{label} {delta.delta:{sign}.{digits}f}{unit} ({mdc})"
+
+
+def _mdc_text(delta: Delta, digits: int) -> str:
+    # A count's MDC lies between two counts.
+    return f"{delta.mdc:.1f}" if delta.unit == "count" else f"{delta.mdc:.{digits}f}"

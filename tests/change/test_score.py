@@ -1,0 +1,156 @@
+"""`score_change` on drawn lesions, with the real masks, alignment and measures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drawn_lesions import SIDE, lesion_pixels, rephotograph, similarity
+
+from longderm.change import score_change
+from longderm.change.evidence import MEASURES
+from longderm.errors import RefusedError
+from longderm.imaging import measure, segment
+from longderm.models.releases import load_release, write_hashes
+from longderm.photo import Photo
+from longderm.registration import Alignment, align
+from longderm.schema import DELTA
+
+
+def photographed(pose=None, px_per_mm=None, **lesion):
+    pixels, mask = lesion_pixels(**lesion)
+    if pose is not None:
+        pixels, _ = rephotograph(pixels, mask, pose)
+    return Photo.from_array(pixels, px_per_mm=px_per_mm)
+
+
+@pytest.fixture(scope="module")
+def baseline():
+    return photographed()
+
+
+@pytest.fixture(scope="module")
+def retaken():
+    return photographed(similarity(1.05, 12, shift=(6, -4)), gain=(0.85, 0.8, 0.72))
+
+
+@pytest.fixture(scope="module")
+def stable(baseline, retaken):
+    return score_change(baseline, retaken)
+
+
+def test_a_lesion_photographed_again_tanned_and_turned_is_not_above_the_noise(stable):
+    assert stable.score is not None and stable.p_value > 0.05
+    assert abs(stable.area_change_percent) < 12
+    assert stable.area_change_mm2 is None
+    assert stable.heatmap.shape == SIDE and stable.heatmap.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "lesion", [{"blotch": 1.2}, {"radius": 58.0}, {"bulge": 0.45}], ids=["blotch", "growth", "bulge"]
+)
+def test_what_changes_scores_higher_than_what_does_not_and_is_above_the_noise(baseline, stable, lesion):
+    changed = score_change(baseline, photographed(similarity(1.02, -8), **lesion))
+    assert changed.score > stable.score and changed.p_value < stable.p_value
+    assert changed.p_value <= 0.05
+    assert any("MDC" in reason for reason in changed.reasons)
+
+
+def test_growth_is_told_in_the_frame_of_the_alignment_whatever_the_zoom(baseline):
+    growth = [
+        score_change(baseline, photographed(similarity(zoom, 5), radius=54.0)).area_change_percent
+        for zoom in (0.85, 1.0, 1.2)
+    ]
+    assert growth == pytest.approx([44.0] * 3, abs=9)
+
+
+def test_growth_in_mm2_needs_a_scale_in_both_photos():
+    first, second = photographed(px_per_mm=10.0), photographed(px_per_mm=10.0, radius=54.0)
+    change = score_change(first, second)
+    deltas = {delta.measure: delta for delta in change.deltas}
+    assert change.area_change_mm2 == pytest.approx(np.pi * (5.4**2 - 4.5**2), rel=0.25)
+    assert deltas["area_mm2"].unit == "mm2" and deltas["area_mm2"].exceeds_mdc
+    one = score_change(first, photographed(radius=54.0))
+    assert one.area_change_mm2 is None and one.area_change_percent > 25
+
+
+def test_an_uncertain_scale_widens_what_counts_as_noise_in_mm():
+    def mdc(error):
+        photos = [Photo.from_array(lesion_pixels(radius=r)[0], px_per_mm=10.0, px_per_mm_error=error) for r in (45, 54)]
+        return next(d.mdc for d in score_change(*photos).deltas if d.measure == "area_mm2")
+
+    assert mdc(0.1) > 1.2 * mdc(None)
+
+
+def test_nothing_is_scored_where_the_alignment_is_refused(baseline, retaken):
+    refused = replace(align(baseline, retaken), accepted=False, reason="too little texture")
+    change = score_change(baseline, retaken, alignment=refused)
+    assert (change.score, change.p_value, change.heatmap, change.deltas) == (None, None, None, ())
+    assert change.reasons == ("alignment refused: too little texture",)
+
+
+def test_nothing_is_scored_where_no_lesion_is_found(baseline):
+    rng = np.random.default_rng(0)
+    skin = np.clip(np.array([205, 165, 145]) + rng.normal(0, 2, (*SIDE, 1)), 0, 255).astype(np.uint8)
+    change = score_change(baseline, Photo.from_array(skin))
+    assert change.score is None and "no lesion found in the follow-up photo" in change.reasons[0]
+
+
+def test_what_is_given_is_used_and_what_is_not_is_computed(baseline, retaken, stable):
+    masks = segment(baseline), segment(retaken)
+    given = score_change(
+        baseline,
+        retaken,
+        alignment=align(baseline, retaken),
+        segmentations=masks,
+        measures=(measure(baseline, masks[0]), measure(retaken, masks[1])),
+    )
+    assert (given.score, given.deltas, given.reasons) == (stable.score, stable.deltas, stable.reasons)
+    assert given.heatmap.tobytes() == stable.heatmap.tobytes()
+
+
+def test_a_wrong_alignment_that_is_given_shows_in_the_score(baseline, stable):
+    wrong = Alignment(similarity(1.0, 90), True, 0.9, None, 1.0, 1.0, 90.0)
+    assert score_change(baseline, baseline, alignment=wrong).score > stable.score
+
+
+def test_the_deltas_are_sorted_fit_the_schema_and_name_known_measures(stable):
+    names = [delta.measure for delta in stable.deltas]
+    assert names == sorted(names) and set(names) <= {spec.name for spec in MEASURES}
+    assert {"area", "delta_lightness", "colour_local", "structure_pattern"} <= set(names)
+    assert list(stable.deltas[0].__dataclass_fields__) == [field.name for field in DELTA]
+    assert all(delta.mdc is not None and delta.mdc > 0 for delta in stable.deltas)
+
+
+def test_a_release_without_calibration_measures_but_does_not_score(tmp_path, baseline, retaken):
+    folder = tmp_path / "change" / "9.9.9"
+    folder.mkdir(parents=True)
+    empty = {"alpha": 0.05, "bias": 0.0, "calibration_scores": [], "noise": {}, "weights": {}}
+    (folder / "config.json").write_text(json.dumps(empty))
+    write_hashes(folder)
+    change = score_change(baseline, retaken, release=load_release("change", "9.9.9", tmp_path))
+    assert change.score is None and change.p_value is None and change.model == "change/9.9.9"
+    assert change.deltas and all(delta.mdc is None for delta in change.deltas)
+    assert any("no calibration" in reason for reason in change.reasons)
+
+
+def test_the_shipped_release_is_intact_synthetic_and_calibrated_by_enough_patients():
+    release = load_release("change", "0.1.0")
+    assert len(release.config["calibration_scores"]) + 1 >= 1 / release.config["alpha"]
+    assert release.config["source"]["kind"] == "simulated"
+    assert "synthetic" in (release.folder / "card.md").read_text().lower()
+    assert set(release.config["noise"]) <= {spec.name for spec in MEASURES}
+
+
+def test_a_tampered_release_is_refused(tmp_path):
+    release = load_release("change", "0.1.0")
+    folder = tmp_path / "change" / "0.1.0"
+    folder.mkdir(parents=True)
+    for path in release.folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"alpha": 0.9}))
+    with pytest.raises(RefusedError, match=r"config\.json"):
+        load_release("change", "0.1.0", tmp_path)
