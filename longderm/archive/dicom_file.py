@@ -82,6 +82,8 @@ def open_dicom(data: bytes) -> Dataset:
         sop_class = str(meta.get("MediaStorageSOPClassUID", ""))
     except Exception as error:
         raise _parse_error(error) from None
+    if not syntax:
+        raise UnusablePhotoError("truncated", "the file ends before its header names a transfer syntax")
     if sop_class and sop_class not in PHOTO_CLASSES:
         raise UnusablePhotoError("unsupported_modality", f"SOP class {_uid(sop_class)} is no photo")
     if syntax not in TRANSFER_SYNTAXES:
