@@ -129,7 +129,7 @@ class PairView:
 
     @property
     def above_noise(self) -> tuple[DeltaView, ...]:
-        """The differences above their MDC: size, then the clearest first; of a relative and an absolute one the latter."""
+        """The differences above their MDC: size, then the clearest; a relative one yields to its absolute twin."""
         above = [delta for delta in self.deltas if delta.exceeds]
         told_in_mm = {RELATIVE_TWIN[delta.measure] for delta in above if delta.measure in RELATIVE_TWIN}
         told = [delta for delta in above if delta.measure not in told_in_mm]

@@ -34,6 +34,15 @@ _POLICIES = {
     "repeat": "undated repeats of one lesion",
 }
 
+#: Caveat code of a photo -> what it means to who reads the page; a code that is not listed is shown as it is.
+_CAVEATS = {
+    "burned_in_not_excluded": "text burnt into the pixels is not excluded",
+    "date_not_of_acquisition": "dated by another date than that of the photo",
+    "exif_unreadable": "orientation not certain (EXIF unreadable)",
+    "icc_profile_unusable": "colours not certain (colour profile unusable)",
+    "modality_assumed": "taken for dermoscopy, the file does not say",
+}
+
 MODALITY_WORDS = {
     "dermoscopic": "dermoscopy",
     "clinical": "clinical close-up",
@@ -191,6 +200,11 @@ def short_id(identifier: str) -> str:
 def failure_text(stage: str, failure: str) -> str:
     """A stage's failure in words: its code without the prefix that marks it."""
     return f"the {stage} stage failed ({plain(failure.removeprefix('failed:'))})"
+
+
+def caveat_label(code: str) -> str:
+    """A photo's caveat in words."""
+    return _CAVEATS.get(code, plain(code))
 
 
 def plain(text: str | None) -> str:
