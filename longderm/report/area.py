@@ -37,7 +37,7 @@ def area_series(
                 (row["event_day"], row["event_kind"] or "event") for row in events if row["event_day"] is not None
             )
             return AreaSeries(unit, points, slopes[0], slopes[1], slopes[2], tuple(sorted(marks))), None
-    return None, "No area over time: fewer than two visits have an area that a rule let out."
+    return None, "No area over time: fewer than two visits have an area that may be issued."
 
 
 def _in_mm2(part: SeriesView) -> tuple[str, tuple[AreaPoint, ...]] | None:

@@ -128,7 +128,7 @@ def _series(photos: list[PhotoView], pairs: list[PairView]) -> tuple[SeriesView,
     for photo in photos:
         grouped[photo.modality][photo.photo_id if photo.day is None else str(photo.day)].append(photo)
     result = []
-    for modality in sorted(grouped, key=lambda name: (_MODALITY_ORDER.get(name, len(_MODALITY_ORDER)), name)):
+    for modality in sorted(grouped, key=_modality_rank):
         visits = []
         for group in grouped[modality].values():
             shown = min(group, key=lambda photo: (-compared[photo.photo_id], -(photo.quality or 0.0), photo.photo_id))
@@ -149,6 +149,10 @@ def _when(photos: list[Row], alignments: list[Row]) -> dict[str, str]:
     return labels
 
 
+def _modality_rank(name: str) -> tuple[int, str]:
+    return _MODALITY_ORDER.get(name, len(_MODALITY_ORDER)), name
+
+
 def _undated_rank(photo: PhotoView) -> int:
     return int(photo.when.split()[-1]) if photo.day is None and photo.when.startswith("repeat ") else 0
 
@@ -166,8 +170,8 @@ def _status(
 ) -> tuple[Status, tuple[str, ...], tuple[str, ...]]:
     """The state a lesion is listed under, the reasons for it, and what else of it was not judged.
 
-    A flagged comparison wins; else the comparisons of the latest visit decide, and one of them that was not issued
-    makes the lesion "not judged": no output is not "no change".
+    A flagged comparison wins; else the comparisons of the latest visit decide (in dermoscopy where there is one), and
+    one of them that was not issued makes the lesion "not judged": no output is not "no change".
     """
     if any(pair.flagged for pair in pairs):
         return "flagged", (), _unjudged_lines([pair for pair in pairs if not pair.issued], most=1)
@@ -187,11 +191,11 @@ def _status(
             _never_compared(photos, series),
             _unjudged_lines([p for p in pairs if not p.issued], most=1),
         )
-    unjudged = [pair for pair in latest if not pair.issued]
-    older = [pair for pair in pairs if not pair.issued and pair not in latest]
-    if unjudged:
-        return "not_judged", _unjudged_lines(unjudged), _unjudged_lines(older, most=1)
-    return "no_change", (), _unjudged_lines(older, most=1)
+    # Photos in a second modality (an overview beside the dermoscopy) do not unmake what the first one shows.
+    leading = min((pair.followup.modality for pair in latest), key=_modality_rank)
+    unjudged = [pair for pair in latest if not pair.issued and pair.followup.modality == leading]
+    others = [pair for pair in pairs if not pair.issued and pair not in unjudged]
+    return "not_judged" if unjudged else "no_change", _unjudged_lines(unjudged), _unjudged_lines(others, most=1)
 
 
 def _unjudged_lines(pairs: list[PairView], *, most: int | None = None) -> tuple[str, ...]:

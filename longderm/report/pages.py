@@ -21,7 +21,16 @@ from longderm.report.model import patient_view
 from longderm.report.pictures import Pictures, heat_key
 from longderm.report.rows import Rows, read_rows
 from longderm.report.views import LesionView, PatientView, ReportContext, ReportPaths
-from longderm.report.words import MODALITY_WORDS, count_label, months_label, number, plain, policy_label, short_id
+from longderm.report.words import (
+    MODALITY_WORDS,
+    caveat_label,
+    count_label,
+    months_label,
+    number,
+    plain,
+    policy_label,
+    short_id,
+)
 from longderm.report.worklist import worklist_view
 
 #: So many rows of the worklist, from the strongest change down, carry thumbnails: it stays light for any archive.
@@ -114,7 +123,13 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(rule_meanings={rule.name: rule.meaning for rule in (*RULES, *TRAJECTORY_RULES)})
     environment.globals.update(heat_key=heat_key())
     environment.filters.update(
-        months=months_label, short=short_id, plain=plain, number=number, count=count_label, policy=policy_label
+        caveat=caveat_label,
+        months=months_label,
+        short=short_id,
+        plain=plain,
+        number=number,
+        count=count_label,
+        policy=policy_label,
     )
     return environment
 

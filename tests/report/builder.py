@@ -134,12 +134,13 @@ class Archive:
     ) -> str:
         pair_id = identifier(baseline + followup)
         days = {row["photo_id"]: row["acquisition_day"] for row in self.rows["photos"]}
+        modalities = {row["photo_id"]: row["modality"] for row in self.rows["photos"]}
         dated = days[baseline] is not None and days[followup] is not None
         self.add(
             "alignments",
             pair_id=pair_id,
             lesion_id=lesion_id,
-            modality="dermoscopic",
+            modality=modalities[baseline],
             baseline_photo_id=baseline,
             followup_photo_id=followup,
             policy=policy,

@@ -89,6 +89,18 @@ def test_visits_of_different_modalities_cannot_be_compared_and_that_is_the_reaso
     assert found.status_reasons == ("no two visits have photos of the same modality",)
 
 
+@pytest.mark.parametrize(("dermoscopy", "status"), [("issued", "no_change"), ("abstained", "not_judged")])
+def test_dermoscopy_decides_where_overviews_were_taken_at_the_same_visits(dermoscopy: str, status: str) -> None:
+    made = followed([0, 90], verdict=dermoscopy, reasons=("dermoscopy",))
+    patient, one = identifier("p"), identifier(identifier("p") + "a")
+    overviews = [made.photo(patient, one, day, modality="clinical") for day in (0, 90)]
+    made.pair(one, *overviews, verdict="abstained", rule="modality_not_judged", reasons=("overview",))
+    found = lesion(made, "p", "a")
+    assert found.status == status
+    assert [part.modality for part in found.series] == ["dermoscopic", "clinical"]
+    assert found.notes == ("day 0 → month 3.0: overview",), "the other modality is told beside"
+
+
 def test_a_comparison_without_a_decision_is_not_judged_and_names_the_stage_that_failed() -> None:
     made = followed([0, 90])
     made.rows["decisions"].clear()
