@@ -13,7 +13,7 @@ from typing import Any
 
 from longderm.errors import AccessError, UsageError
 from longderm.simulate.calibration import PUBLISHED, Calibration
-from longderm.simulate.history import AS_OF, PatientPlan, draw_patient
+from longderm.simulate.plans import AS_OF, PatientPlan, draw_patient
 
 #: Raised when the same seed gives other pixels.
 SIMULATOR_VERSION = 1

@@ -46,7 +46,7 @@ def _over(rgb: F32, cover: F32, colour: NDArray[np.float32]) -> F32:
 
 def _strands(
     rng: np.random.Generator, shot: Shot, count: int, length_mm: tuple[float, float], bend: float
-) -> list[F32]:
+) -> list[NDArray[np.float64]]:
     height, width = shot.size
     drift = rng.uniform(0, 2 * np.pi)
     curves = []
@@ -64,7 +64,7 @@ def _hair(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F32:
     faint = [min(0.6, 0.6 * width) for width in widths]
     lines = draw_lines(shot.size, [curve[-4:] for curve in curves] + [curve[:-3] for curve in curves], faint + widths)
     shadow = cv2.GaussianBlur(np.roll(lines, (2, 1), (0, 1)), (0, 0), 2.0)
-    rgb = rgb * (1 - 0.18 * shadow[..., None])
+    rgb = np.asarray(rgb * (1 - 0.18 * shadow[..., None]), np.float32)
     shade = float(rng.choice((0.015, 0.04, 0.11)))
     return _over(rgb, 0.93 * lines, shade * np.array([1.25, 0.9, 0.65], np.float32))
 
@@ -82,10 +82,10 @@ def _ink(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F32:
     curve = wander(rng, start, rng.choice((0.0, np.pi)) + rng.normal(0, 0.3), 6 * shot.px_per_mm, 0.6)
     stroke = draw_lines(shot.size, [curve], [0.5 * shot.px_per_mm])
     patchy = rng.random((height // 3 + 1, width // 3 + 1), dtype=np.float32)
-    patchy = cv2.resize(patchy, (width, height), interpolation=cv2.INTER_LINEAR)
+    density = np.asarray(cv2.resize(patchy, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     return _over(
         rgb,
-        cv2.GaussianBlur(stroke, (0, 0), 1.2) * np.clip(patchy * 1.6, 0.15, 0.95),
+        cv2.GaussianBlur(stroke, (0, 0), 1.2) * np.clip(density * 1.6, 0.15, 0.95),
         np.array([0.11, 0.07, 0.3], np.float32),
     )
 
@@ -104,7 +104,7 @@ def _bubbles(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F
         cv2.circle(bright, at, int(0.8 * radius * scale), 90, max(1, round(0.12 * radius)), cv2.LINE_AA, DRAW_SHIFT)
         spot = (int((x - 0.4 * radius) * scale), int((y - 0.4 * radius) * scale))
         cv2.circle(bright, spot, int(max(0.7, 0.16 * radius) * scale), 255, -1, cv2.LINE_AA, DRAW_SHIFT)
-    rgb = rgb * (1 - 0.55 * dark.astype(np.float32) / 255)[..., None]
+    rgb = np.asarray(rgb * (1 - 0.55 * dark.astype(np.float32) / 255)[..., None], np.float32)
     return np.asarray(rgb + 0.75 * (bright.astype(np.float32) / 255)[..., None], np.float32)
 
 
@@ -135,4 +135,4 @@ def _ruler(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F32
     cv2.putText(
         plane, "mm", (int(text[0]), int(text[1])), cv2.FONT_HERSHEY_SIMPLEX, 0.035 * scale / 2, 255, thick, cv2.LINE_AA
     )
-    return _over(rgb, 0.85 * plane.astype(np.float32) / 255, np.array([0.03, 0.03, 0.035], np.float32))
+    return _over(rgb, np.float32(0.85 / 255) * plane.astype(np.float32), np.array([0.03, 0.03, 0.035], np.float32))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from longderm.simulate.devices import Device
 from longderm.simulate.exposure import encode
 from longderm.simulate.fields import draw_discs, noise
-from longderm.simulate.history import PatientPlan
+from longderm.simulate.plans import PatientPlan
 from longderm.simulate.skin import SKIN_MELANIN, TAN_GAIN, reflect
 
 #: Height and width of overview photos; about 0.75 mm a pixel on the skin.
@@ -23,7 +23,7 @@ def render_overview(plan: PatientPlan, visit: int, device: Device) -> NDArray[np
     rng = np.random.default_rng([plan.seed, plan.index, 82, visit])
     body = _silhouette(fixed.uniform(0.92, 1.08))
     shift, turn, scale = rng.normal(0, 8, 2), rng.normal(0, 1.0), rng.uniform(0.96, 1.04)
-    pose = cv2.getRotationMatrix2D((width / 2, height / 2), turn, scale)
+    pose = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), turn, scale), np.float64)
     pose[:, 2] += shift
     mask = cv2.GaussianBlur(cv2.warpAffine(body, pose, (width, height)), (0, 0), 1.5).astype(np.float32) / 255
     depth = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
@@ -35,16 +35,15 @@ def render_overview(plan: PatientPlan, visit: int, device: Device) -> NDArray[np
     moles = np.zeros((height, width), np.float32)
     for low in (0.0, 1.5):
         some = (dark >= low) & (dark < low + 1.5)
-        moles += (low + 0.75) * cv2.GaussianBlur(
-            draw_discs((height, width), placed[some], radii[some] * scale), (0, 0), 0.8
-        )
+        discs = draw_discs((height, width), placed[some], radii[some] * scale)
+        moles += np.asarray((low + 0.75) * cv2.GaussianBlur(discs, (0, 0), 0.8), np.float32)
     tone = SKIN_MELANIN[plan.skin - 1] * (1 + TAN_GAIN * plan.tan(visit))
     blotch = cv2.warpAffine(noise(fixed, 1024, 60) * 0.08 + noise(fixed, 1024, 9) * 0.05, pose, (width, height))
     rgb = reflect((tone * (1 + blotch) + moles).astype(np.float32), (0.3 * (1 + 1.5 * blotch)).astype(np.float32))
     rgb *= (shade * 1.15)[..., None]
-    wall = np.array([0.30, 0.36, 0.40], np.float32) * rng.uniform(0.85, 1.15)
-    rgb = wall + mask[..., None] * (rgb - wall)
-    rgb = cv2.GaussianBlur(rgb, (0, 0), 0.9)
+    wall = np.array([0.30, 0.36, 0.40], np.float32) * np.float32(rng.uniform(0.85, 1.15))
+    rgb = np.asarray(wall + mask[..., None] * (rgb - wall), np.float32)
+    rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), 0.9), np.float32)
     encoded = encode(rgb) + rng.normal(0, device.noise, (height, width, 1))
     return np.clip(encoded + 0.5, 0, 255).astype(np.uint8)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 
-#: Primaries adapted to D50, as XYZ columns for red, green, blue. sRGB after IEC 61966-2-1, Display P3 after its profile.
+import numpy as np
+from numpy.typing import NDArray
+
+#: Primaries adapted to D50, as XYZ columns for red, green, blue: IEC 61966-2-1 for sRGB, and Display P3.
 SRGB_PRIMARIES = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
 P3_PRIMARIES = ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
 
@@ -58,3 +61,14 @@ def icc_profile(name: str) -> bytes:
     header += struct.pack(">I", 0) + b"".join(_fixed(v) for v in D50) + b"\0" * 4
     header += b"\0" * (128 - len(header))
     return header + struct.pack(">I", len(tags)) + table + body
+
+
+def to_display_p3(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same colours, uint8 (H, W, 3), in the encoding of Display P3 instead of sRGB."""
+    levels = np.arange(256) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    srgb, p3 = (np.array(primaries).T for primaries in (SRGB_PRIMARIES, P3_PRIMARIES))
+    light = linear[pixels] @ (np.linalg.inv(p3) @ srgb).T.astype(np.float32)
+    light = np.clip(light, 0, 1)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
+    return np.asarray(np.rint(255 * encoded), np.uint8)

@@ -1,4 +1,4 @@
-"""One file of each defect that archives have, added beside the sound files, with what must become of it in the truth."""
+"""One file of each defect that archives have, added beside the sound files; the truth says what must become of it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 import pydicom
 from PIL import Image
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import UID, JPEGLSLossless
 
 from longderm.simulate.archive import PatientOutcome
 from longderm.simulate.dicom_files import store_pixels, to_bytes
-from longderm.simulate.history import AS_OF
+from longderm.simulate.plans import AS_OF
 from longderm.simulate.records import number_of, uid_of
 
 MULTI_FRAME_TRUE_COLOUR = "1.2.840.10008.5.1.4.1.1.7.4"
@@ -80,14 +80,17 @@ class _Adder:
         source = Path(host["path"]).stem
         metadata = next(row for row in self.outcome.metadata if row["isic_id"] == source)
         self.outcome.metadata.append({**metadata, "isic_id": stem, **cells})
-        known = {"date": None} if cells.get("acquisition_date") == "" else {}
-        if cells.get("acquisition_date"):
-            known = {"date": date.fromisoformat(cells["acquisition_date"])}
+        known: dict[str, Any] = {}
+        if "acquisition_date" in cells:
+            stated = cells["acquisition_date"]
+            known["date"] = date.fromisoformat(stated) if stated else None
         if cells.get("patient_id") == "":
             known["patient_id"] = None
         self.note(name, host, f"photos/{stem}.jpg", status, reason, encoding="jpg", exif_orientation=1, **known)
 
-    def add_dicom(self, name: str, host: Row, ds: pydicom.Dataset, status: str, reason: str | None, **other: Any) -> None:
+    def add_dicom(
+        self, name: str, host: Row, ds: pydicom.Dataset, status: str, reason: str | None, **other: Any
+    ) -> None:
         """A further file of maker A."""
         number = number_of(self.seed, "defect", name)
         path = f"dicom/{number % 256:02x}/{number >> 8 & 0xFFFFFF:06x}/{number >> 32:08d}.dcm"
@@ -98,7 +101,7 @@ class _Adder:
         self.note(name, host, path, status, reason, **other)
 
     def bytes_of(self, host: Row) -> bytes:
-        return (self.out / host["path"]).read_bytes()
+        return Path(self.out, host["path"]).read_bytes()
 
     def dataset(self, host: Row) -> pydicom.Dataset:
         return pydicom.dcmread(self.out / host["path"])
@@ -163,9 +166,9 @@ def _multi_frame(adder: _Adder, name: str, host: Row) -> None:
     for attribute in ("PositionReferenceIndicator", "ImageLaterality", "AcquisitionContextSequence", "PixelSpacing"):
         if attribute in ds:
             delattr(ds, attribute)
-    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = MULTI_FRAME_TRUE_COLOUR
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = UID(MULTI_FRAME_TRUE_COLOUR)
     ds.SeriesInstanceUID = uid_of(adder.seed, "defect", name, "series")
-    ds.Modality, ds.ConversionType, ds.Laterality = "XC", "DV", ""
+    ds.Modality, ds.ConversionType = "XC", "DV"
     store_pixels(ds, smaller[0], "raw", 0)
     ds.PixelData = b"".join(frame.tobytes() for frame in smaller)
     ds.NumberOfFrames = 2

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
-    ExplicitVRLittleEndian,
     JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     RLELossless,
 )
 
-from longderm.simulate.colour_profiles import icc_profile
-from longderm.simulate.rle import rle_frame
+from longderm.simulate.colour_profiles import icc_profile, to_display_p3
 from longderm.simulate.records import ISSUER, PhotoRecord, number_of, uid_of
+from longderm.simulate.rle import rle_frame
 from longderm.simulate.sites import SITES, WHOLE_BODY
 
 DERMOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.7"
@@ -28,7 +29,7 @@ VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 #: Our implementation, in the file meta information.
-IMPLEMENTATION_UID = uid_of("implementation", "longderm simulate")
+IMPLEMENTATION_UID = UID(uid_of("implementation", "longderm simulate"))
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,19 @@ def choose_encoding(record: PhotoRecord) -> str:
     return ENCODINGS[0].name
 
 
+def choose_profile(record: PhotoRecord) -> str:
+    """The colour profile of a photo's pixels: one model has a wide gamut sensor and writes some photos as it sees."""
+    wide = record.device.model.endswith("300") and number_of(*record.key, "profile") % 6 == 0
+    return "Display P3" if wide else "sRGB"
+
+
 def dicom_bytes(record: PhotoRecord, pixels: NDArray[np.uint8], encoding: str, quality: int = 90) -> bytes:
     """One photo as a DICOM file: `pixels` uint8 (H, W, 3) sRGB, `encoding` the name of one of `ENCODINGS`."""
     dataset = describe(record, encoding)
-    store_pixels(dataset, pixels, encoding, quality)
+    profile = choose_profile(record)
+    if profile != "sRGB":
+        pixels = to_display_p3(pixels)
+    store_pixels(dataset, pixels, encoding, quality, profile)
     return to_bytes(dataset)
 
 
@@ -78,14 +88,14 @@ def describe(record: PhotoRecord, encoding: str) -> Dataset:
     sop_class = _sop_class(record, encoding)
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID = sop_class
-    ds.SOPClassUID = sop_class
+    ds.file_meta.MediaStorageSOPClassUID = UID(sop_class)
+    ds.SOPClassUID = UID(sop_class)
     ds.SOPInstanceUID = uid_of(*record.key, "sop")
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     ds.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
     ds.file_meta.ImplementationVersionName = "LONGDERM_SIM"
     ds.SpecificCharacterSet = "ISO_IR 192"
-    _describe_patient(ds, record)
+    _describe_patient(ds, record, sop_class)
     _describe_acquisition(ds, record, sop_class)
     if sop_class == DERMOSCOPIC:
         _describe_dermoscopy(ds, record)
@@ -107,7 +117,7 @@ def _sop_class(record: PhotoRecord, encoding: str) -> str:
     return VL_PHOTOGRAPHIC
 
 
-def _describe_patient(ds: Dataset, record: PhotoRecord) -> None:
+def _describe_patient(ds: Dataset, record: PhotoRecord, sop_class: str) -> None:
     person = record.person
     ds.PatientName = person.name
     ds.PatientID = person.source_id
@@ -116,7 +126,7 @@ def _describe_patient(ds: Dataset, record: PhotoRecord) -> None:
     ds.PatientSex = {"male": "M", "female": "F"}[person.sex]
     ds.PatientAge = f"{record.day.year - person.birth_year:03d}Y"
     ds.StudyInstanceUID = uid_of(*record.visit_key, "study")
-    ds.SeriesInstanceUID = uid_of(*record.visit_key, "series", record.modality, _sop_class(record, ""))
+    ds.SeriesInstanceUID = uid_of(*record.visit_key, "series", record.modality, sop_class)
     day = f"{record.day:%Y%m%d}"
     clock = f"{8 + number_of(*record.visit_key) % 9:02d}{number_of(*record.key, 'clock') % 60:02d}00"
     ds.StudyDate, ds.StudyTime = day, clock
@@ -146,6 +156,7 @@ def _describe_acquisition(ds: Dataset, record: PhotoRecord, sop_class: str) -> N
     ds.ImageType = ["ORIGINAL", "PRIMARY"]
     ds.AcquisitionContextSequence = []
     site = WHOLE_BODY if record.site is None else SITES[record.site]
+    ds.BodyPartExamined = site.body_part
     ds.AnatomicRegionSequence = [code_item(site.code, "SCT", site.meaning)]
     ds.PatientOrientation = ""
     if sop_class != SECONDARY_CAPTURE:
@@ -177,16 +188,19 @@ def code_item(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def store_pixels(ds: Dataset, pixels: NDArray[np.uint8], encoding: str, quality: int) -> None:
-    """Put pixels (H, W, 3) into a dataset in an encoding, with every attribute that describes them."""
+def store_pixels(ds: Dataset, pixels: NDArray[np.uint8], encoding: str, quality: int, profile: str = "sRGB") -> None:
+    """Put pixels (H, W, 3), in the colours of `profile`, into a dataset with every attribute that describes them."""
     height, width = pixels.shape[:2]
     ds.Rows, ds.Columns = height, width
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
     ds.SamplesPerPixel = 3
     ds.PlanarConfiguration = 0
     ds.LossyImageCompression = "00"
-    ds.ICCProfile = icc_profile("sRGB")
-    ds.ColorSpace = "SRGB"
+    ds.ICCProfile = icc_profile(profile)
+    if profile == "sRGB":
+        ds.ColorSpace = "SRGB"
+    elif "ColorSpace" in ds:
+        del ds.ColorSpace
     store: dict[str, Any] = {
         "raw": _store_raw,
         "palette": _store_palette,
@@ -208,10 +222,12 @@ def _store_raw(ds: Dataset, pixels: NDArray[np.uint8], encoding: str, quality: i
 def _store_palette(ds: Dataset, pixels: NDArray[np.uint8], encoding: str, quality: int) -> None:
     from PIL import Image
 
-    indexed = Image.fromarray(pixels).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    # One entry stays free for white: validators take a table whose values never reach the upper half for a wrong depth.
+    indexed = Image.fromarray(pixels).quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
     table = np.zeros((256, 3), np.uint16)
     colours = np.array(indexed.getpalette(), np.uint16).reshape(-1, 3)
     table[: len(colours)] = colours * 257
+    table[255] = 65535
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.PhotometricInterpretation = "PALETTE COLOR"
     ds.SamplesPerPixel = 1
@@ -246,7 +262,7 @@ def _store_jpeg2000(ds: Dataset, pixels: NDArray[np.uint8], encoding: str, quali
 
 
 def _encapsulate(ds: Dataset, stream: bytes, syntax: str, photometric: str, raw_size: int, lossy: str | None) -> None:
-    ds.file_meta.TransferSyntaxUID = syntax
+    ds.file_meta.TransferSyntaxUID = UID(syntax)
     ds.PhotometricInterpretation = photometric
     ds.PixelData = encapsulate([_even(stream)])
     ds["PixelData"].is_undefined_length = True

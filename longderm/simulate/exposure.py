@@ -15,6 +15,10 @@ from longderm.simulate.fields import F32, noise
 #: Skin is stretched by the contact plate by up to this much along one axis: the truth's affine part.
 STRETCH_SD = 0.004
 
+#: The meter brings the skin part of the way (this power) to the green reflectance of fair skin.
+EXPOSURE_SHARE = 0.38
+USUAL_SKIN = 0.46
+
 #: Steps of the tone curves' tables, and the linear light at their end (white is 1).
 TONE_STEPS = 8192
 TONE_END = 2.0
@@ -35,7 +39,7 @@ def tone_curve(gamma: float = 1.0) -> NDArray[np.float32]:
 def encode(rgb: F32, gamma: float = 1.0) -> F32:
     """Grey levels (fractional) of linear RGB through a tone curve."""
     index = np.clip(rgb * np.float32((TONE_STEPS - 1) / TONE_END) + np.float32(0.5), 0, TONE_STEPS - 1)
-    return tone_curve(gamma)[index.astype(np.uint16)]
+    return np.asarray(tone_curve(gamma)[index.astype(np.uint16)], np.float32)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def light(rgb: F32, shot: Shot) -> F32:
     fall = 1 + shot.gradient[0] * u + shot.gradient[1] * v - shot.vignette * (u * u + v * v)
     # The exposure meter brings the skin nearly, not wholly, to one brightness.
     mean = float(np.median(rgb[::8, ::8, 1]))
-    level = shot.exposure * (0.46 / max(mean, 0.01)) ** 0.62
+    level = shot.exposure * (USUAL_SKIN / max(mean, 0.01)) ** EXPOSURE_SHARE
     return (rgb * (fall * np.float32(level))[..., None] * np.array(shot.gains, np.float32)).astype(np.float32)
 
 
@@ -174,11 +178,11 @@ def expose(rgb: F32, shot: Shot) -> NDArray[np.uint8]:
     encoded = encode(rgb, device.gamma)
     height, width = shot.size
     grain = rng.standard_normal((height, width, 1), dtype=np.float32)
-    colour = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), dtype=np.float32)
-    colour = cv2.resize(colour, (width, height), interpolation=cv2.INTER_LINEAR)
+    half = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), dtype=np.float32)
+    colour = np.asarray(cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
     encoded += np.float32(0.8 * device.noise) * grain
     encoded += np.float32(0.6 * device.noise) * colour
-    return np.clip(encoded + np.float32(0.5), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(encoded + np.float32(0.5), 0, 255), np.uint8)
 
 
 def glare_and_relief(rgb: F32, relief: F32, shot: Shot) -> F32:

@@ -89,7 +89,7 @@ def draw_discs(size: tuple[int, int], centres: NDArray[np.float64], radii: NDArr
     scale = 1 << DRAW_SHIFT
     for (x, y), radius in zip(np.rint(centres * scale).astype(int), np.rint(radii * scale).astype(int), strict=True):
         cv2.circle(plane, (int(x), int(y)), int(radius), 255, -1, cv2.LINE_AA, DRAW_SHIFT)
-    return plane.astype(np.float32) / 255
+    return np.asarray(plane / np.float32(255), np.float32)
 
 
 def draw_lines(size: tuple[int, int], curves: list[NDArray[np.float64]], widths: list[float]) -> F32:
@@ -99,7 +99,7 @@ def draw_lines(size: tuple[int, int], curves: list[NDArray[np.float64]], widths:
         points = np.rint(curve * (1 << DRAW_SHIFT)).astype(np.int32).reshape(-1, 1, 2)
         level = int(255 * min(1.0, width))
         cv2.polylines(plane, [points], False, level, max(1, round(width)), cv2.LINE_AA, DRAW_SHIFT)
-    return plane.astype(np.float32) / 255
+    return np.asarray(plane / np.float32(255), np.float32)
 
 
 def wander(

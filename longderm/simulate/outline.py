@@ -52,13 +52,13 @@ def area_mm2(radii: Radii) -> float:
 
 def scale_to_area(radii: Radii, area: float) -> Radii:
     """The outline enlarged as a whole to `area` mm2."""
-    return radii * np.sqrt(area / area_mm2(radii))
+    return np.asarray(radii * np.sqrt(area / area_mm2(radii)))
 
 
 def grow(radii: Radii, lobe: Radii, area: float, one_sided: float) -> Radii:
-    """The outline grown to `area` mm2: a share `one_sided` in [0, 1] of the new area through `lobe`, the rest all round.
+    """The outline grown to `area` mm2: a share `one_sided` (0 to 1) of what is new through `lobe`.
 
-    Shrinking is always all round.
+    The rest grows all round; shrinking is always all round.
     """
     before = area_mm2(radii)
     gained = area - before
@@ -71,4 +71,4 @@ def grow(radii: Radii, lobe: Radii, area: float, one_sided: float) -> Radii:
     b = step * float(np.sum(base * lobe))
     c = area_mm2(base) - area
     height = (-b + np.sqrt(b * b - 4 * a * c)) / (2 * a)
-    return base + height * lobe
+    return np.asarray(base + height * lobe)

@@ -17,9 +17,10 @@ from longderm.simulate.archive import PatientOutcome
 from longderm.simulate.body import render_overview
 from longderm.simulate.devices import CAMERAS, Device, dermatoscopes
 from longderm.simulate.exposure import Shot, draw_shot
-from longderm.simulate.history import MELANOMA_KINDS, LesionPlan, LesionState, PatientPlan
+from longderm.simulate.history import MELANOMA_KINDS, LesionState
 from longderm.simulate.outline import area_mm2
 from longderm.simulate.pigment import LesionLooks, draw_looks
+from longderm.simulate.plans import LesionPlan, PatientPlan
 from longderm.simulate.records import PhotoRecord, number_of, person_of, uid_of
 from longderm.simulate.render import SKIN_EXTENT_MM, SKIN_PER_MM, Rendering, render
 from longderm.simulate.sites import SITES
@@ -241,6 +242,7 @@ class _PatientWriter:
                 "tan": round(self.plan.tan(visit), 6),
                 "encoding": encoding,
                 "exif_orientation": orientation,
+                "colour_profile": dicom_files.choose_profile(record) if self.plan.maker == "a" else "sRGB",
                 "mask_path": mask_path,
                 "defect": None,
                 "expected_status": "photo",

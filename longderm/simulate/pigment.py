@@ -12,7 +12,7 @@ from longderm.simulate.fields import F32, Lattice, cell_edges, draw_discs, octav
 from longderm.simulate.history import LesionHistory, LesionState
 
 #: Colours (linear RGB) that deep pigment and horn tend to.
-BLUE_GREY = np.array([0.105, 0.125, 0.165], np.float32)
+BLUE_GREY = np.array([0.105, 0.122, 0.152], np.float32)
 KERATIN = np.array([0.62, 0.50, 0.33], np.float32)
 
 #: Logit of the share of pigment missing at the true border: a quarter is left there.
@@ -211,7 +211,8 @@ def render_pigment(
             return np.zeros(shape, np.float32)
         centres = marks[:, :2] @ local[:2, :2].T + local[:2, 2]
         plane = draw_discs(shape, centres, marks[:, 2] * px_per_mm)
-        return cv2.GaussianBlur(plane, (0, 0), max(0.6, soft_mm * px_per_mm)) * (body > 0.35)
+        soft = cv2.GaussianBlur(plane, (0, 0), max(0.6, soft_mm * px_per_mm))
+        return np.asarray(soft * (body > 0.35), np.float32)
 
     melanin += 0.9 * discs(looks.globules) * body * (0.5 + 0.5 * looks.melanin)
     melanin += 2.4 * discs(looks.dots, 0.015) * body
@@ -229,7 +230,7 @@ def render_pigment(
     new = np.clip(0.6 * looks.colours + state.get("new_colour"), 0, 1)
     melanin += body * black_patch * 3.2 * new
     blue = np.clip(body * blue_patch * new, 0, 0.75)
-    white = np.clip(body * white_patch * 1.1 * np.clip(state.get("regression") + 0.3 * looks.colours, 0, 1), 0, 0.8)
+    white = np.clip(body * white_patch * np.clip(state.get("regression") + 0.3 * looks.colours, 0, 1), 0, 0.65)
     redness = state.get("redness")
     # Inflammation reaches beyond the border.
     halo = 1 / (1 + np.exp(np.clip(-3 * (depth + 0.8), -30, 30)))
@@ -246,4 +247,4 @@ def _patch(x: F32, y: F32, patch: NDArray[np.float64], blotch: F32, grain: F32) 
     """A soft irregular area, 0 to 1, about a centre."""
     px, py, radius = (np.float32(v) for v in patch)
     distance = np.sqrt(np.square(x - px) + np.square(y - py)) / radius
-    return np.clip(1.05 - 0.9 * distance + 0.5 * blotch + 0.22 * grain, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(1.05 - 0.9 * distance + 0.5 * blotch + 0.22 * grain, 0, 1), np.float32)

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from longderm.simulate.devices import Device
-from longderm.simulate.history import PatientPlan
+from longderm.simulate.plans import PatientPlan
 
 #: Invented names: unmistakable, so that a leak of one is found by a search.
 FAMILY_NAMES = (

@@ -11,7 +11,7 @@ from longderm.simulate.artefacts import add_artefacts, dark_corners
 from longderm.simulate.exposure import Shot, expose, glare_and_relief, light
 from longderm.simulate.history import LesionHistory, LesionState
 from longderm.simulate.pigment import BLUE_GREY, KERATIN, LesionLooks, render_pigment
-from longderm.simulate.skin import SkinField, reflect, skin_chromophores
+from longderm.simulate.skin import SCATTER, SkinField, reflect, skin_chromophores
 
 #: The whole number of nodes per mm of skin lattices for dermoscopic photos, and how wide they are.
 SKIN_PER_MM = 26.0
@@ -47,8 +47,10 @@ def render(
     blood[window] += pigment.blood
     rgb = reflect(melanin, blood)
     part = rgb[window]
-    part += pigment.blue[..., None] * (BLUE_GREY - part)
-    part += pigment.white[..., None] * (_scar(skin) - part)
+    scar = _scar(skin)
+    # Deep pigment is seen through the skin's own.
+    part += pigment.blue[..., None] * (BLUE_GREY * (scar / SCATTER) - part)
+    part += pigment.white[..., None] * (scar - part)
     part += pigment.keratin[..., None] * (KERATIN - part)
     rgb = glare_and_relief(rgb, relief, shot)
     rgb = add_artefacts(rgb, shot)
@@ -62,4 +64,4 @@ def render(
 def _scar(skin: SkinField) -> NDArray[np.float32]:
     """Colour (3,) of regression: what little pigment scar-like skin keeps of the patient's own."""
     little = np.full((1, 1), SCAR_SHARE, np.float32)
-    return reflect(little * np.float32(skin.melanin), little * np.float32(skin.blood))[0, 0]
+    return np.asarray(reflect(little * np.float32(skin.melanin), little * np.float32(skin.blood))[0, 0])

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from longderm.simulate.archive import SimulatedArchive, write_archive
-from longderm.simulate.history import LesionHistory, LesionPlan, PatientPlan, make_lesion
+from longderm.simulate.history import LesionHistory, make_lesion
+from longderm.simulate.plans import LesionPlan, PatientPlan
 from longderm.simulate.records import PhotoRecord, number_of, person_of
 
 #: The seed of the sample.
@@ -23,13 +24,14 @@ SAMPLE_FRAME = (480, 640)
 
 MANIFEST = "truth/manifest.json"
 
+#: Where the sample's first melanoma is bound for.
+MELANOMA_COURSE = {"asymmetry": 0.9, "new_colour": 0.9, "network_loss": 0.7, "streaks": 0.4, "regression": 0.3}
+
 
 def write_sample(out: Path) -> SimulatedArchive:
     """Write the sample archive into the new or empty folder `out`; the same bytes every time on one kind of machine."""
     plans = cast()
-    archive = write_archive(
-        out, plans, SAMPLE_SEED, sample_defects=True, choices=choose_storage, hosts=_hosts(plans)
-    )
+    archive = write_archive(out, plans, SAMPLE_SEED, sample_defects=True, choices=choose_storage, hosts=_hosts(plans))
     (out / MANIFEST).write_text(json.dumps(hashes(out), indent=1, sort_keys=True) + "\n")
     return archive
 
@@ -51,14 +53,15 @@ def cast() -> list[PatientPlan]:
             0, "a", "male", 1966, 2, ("2023-11-14", "2024-02-16", "2024-08-20", "2025-03-11"),
             # A melanoma that grows to one side, gets new colours and loses its network; cut out in the end.
             _lesion(0, 1, "melanoma_invasive", "back", (0, 1, 2, 3), area=21.0, growth=0.75, pace=7.0, excised=16,
-                    final={"asymmetry": 0.9, "new_colour": 0.9, "network_loss": 0.7, "streaks": 0.4, "regression": 0.3}),
+                    final=MELANOMA_COURSE),
             _lesion(0, 2, "common_nevus", "abdomen", (0, 1, 2, 3), area=12.0),
             _lesion(0, 3, "dysplastic_nevus", "back", (0, 1, 2, 3), area=18.0, photos_at={1: 3}),
         ),
         _patient(
             1, "b", "female", 2001, 2, ("2021-05-03", "2022-04-25", "2023-05-08", "2024-05-13", "2025-05-19"),
             # A young nevus that grows all round, with globules at its rim.
-            _lesion(1, 1, "growing_nevus", "upper_arm", (0, 1, 2, 3, 4), area=9.0, growth=0.25, final={"rim_globules": 0.4}),
+            _lesion(1, 1, "growing_nevus", "upper_arm", (0, 1, 2, 3, 4), area=9.0, growth=0.25,
+                    final={"rim_globules": 0.4}),
             _lesion(1, 2, "common_nevus", "thigh", (0, 2, 4), area=8.0),
             _lesion(1, 3, "common_nevus", "back", (0, 1, 2, 4), area=14.0),
         ),
@@ -102,7 +105,8 @@ def cast() -> list[PatientPlan]:
         ),
         _patient(
             7, "a", "male", 1959, 2, ("2023-03-14", "2024-03-12", "2025-03-18"),
-            _lesion(7, 1, "changing_nevus", "chest", (0, 1, 2), area=12.0, final={"darkening": 0.45, "network_loss": 0.5}),
+            _lesion(7, 1, "changing_nevus", "chest", (0, 1, 2), area=12.0,
+                    final={"darkening": 0.45, "network_loss": 0.5}),
             _lesion(7, 2, "common_nevus", "back", (0, 2), area=10.0),
             # Its Tracking UID also stands in another patient's file.
             _lesion(7, 3, "dermal_nevus", "abdomen", (0, 1), area=12.0),

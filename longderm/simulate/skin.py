@@ -95,16 +95,17 @@ def skin_chromophores(
     sampled = skin.lattice.sample(matrix, size)
     tone = skin.melanin * (1 + TAN_GAIN * tan) * (1 + rng.normal(0, 0.03))
     flush = skin.blood * (1 + rng.normal(0, 0.12))
-    # Blotches and dryness come and go; what persists weighs more.
-    side = max(size) // 4 + 1
-    passing = cv2.resize(
-        noise(rng, side, 1.6 * px_per_mm / 4) * 0.6 + noise(rng, side, 0.4 * px_per_mm / 4) * 0.5,
-        (max(size), max(size)),
-        interpolation=cv2.INTER_LINEAR,
-    )[: size[0], : size[1]]
-    melanin = tone * np.clip(1 + sampled[..., 0], 0.3, None)
-    blood = flush * np.clip(1 + sampled[..., 1] + np.float32(rng.uniform(0.03, 0.14)) * passing, 0.2, None)
-    return melanin.astype(np.float32), blood.astype(np.float32), sampled[..., 2]
+    # Blotches and dryness come and go, and the plate flattens more or less of the relief; the coarse pattern stays.
+    side = max(size)
+    coarse, fine = side // 4 + 1, side // 2 + 1
+    blotch = noise(rng, coarse, 1.6 * px_per_mm / 4) * 0.6 + noise(rng, coarse, 0.5 * px_per_mm / 4) * 0.5
+    speckle = noise(rng, fine, max(1.0, 0.16 * px_per_mm / 2))
+    passing, dryness = (cv2.resize(plane, (side, side))[: size[0], : size[1]] for plane in (blotch, speckle))
+    kept, new = np.float32(rng.uniform(0.5, 1.0)), np.float32(rng.uniform(0.03, 0.16))
+    melanin = tone * np.clip(1 + sampled[..., 0] + np.float32(0.35) * new * dryness, 0.3, None)
+    blood = flush * np.clip(1 + kept * sampled[..., 1] + new * (passing + np.float32(0.7) * dryness), 0.2, None)
+    relief = np.float32(rng.uniform(0.3, 1.0)) * sampled[..., 2] + np.float32(0.3) * dryness
+    return melanin.astype(np.float32), blood.astype(np.float32), relief.astype(np.float32)
 
 
 def reflect(melanin: F32, blood: F32) -> F32:
@@ -112,7 +113,7 @@ def reflect(melanin: F32, blood: F32) -> F32:
     # Dense pigment turns neutral: it absorbs all there is to absorb in blue.
     density = melanin[..., None] * MELANIN_ABSORPTION + blood[..., None] * BLOOD_ABSORPTION
     density += 0.06 * np.square(np.clip(melanin - 1.7, 0, None))[..., None]
-    return (SCATTER * np.exp(-density)).astype(np.float32)
+    return np.asarray(SCATTER * np.exp(-density), np.float32)
 
 
 def _scatter(rng: np.random.Generator, area: float, size: int, per_mm2: float) -> NDArray[np.float64]:
@@ -125,4 +126,4 @@ def _ridges(rng: np.random.Generator, size: int, per_mm: float) -> F32:
     line = (np.arange(size) - size / 2) / per_mm
     across = line[None, :] * np.cos(angle) + line[:, None] * np.sin(angle)
     bend = noise(rng, size, 6 * per_mm) * 0.5
-    return (0.8 * np.cos(2 * np.pi * (across + bend) / 0.5)).astype(np.float32)
+    return np.asarray(0.8 * np.cos(2 * np.pi * (across + bend) / 0.5), np.float32)

@@ -65,6 +65,7 @@ PHOTO_SCHEMA = pa.schema(
         ("tan", _F64),
         ("encoding", _STRING),
         ("exif_orientation", _I32),
+        ("colour_profile", _STRING),
         ("mask_path", _STRING),
         ("defect", _STRING),
         ("expected_status", _STRING),
@@ -110,7 +111,7 @@ def closest_similarity(affine: NDArray[np.float64], centre: NDArray[np.float64])
 
 
 def pair_rows(photos: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every pair of photos of one lesion, modality and different days. Rows carry `_state`, `_evolving`, `_malignant`."""
+    """Every pair of photos of one lesion and modality on two days; rows carry `_state`, `_evolving`, `_malignant`."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for photo in photos:
         if photo["lesion_id"] is not None and photo["matrix"] is not None and photo["defect"] is None:
