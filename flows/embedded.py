@@ -8,7 +8,8 @@ import os
 ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # What fails is said by our own one line and exit status, not by Prefect's traceback.
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     # Results stay in memory: the store is the only memory between runs.
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",

@@ -130,6 +130,19 @@ def test_another_mask_model_makes_what_hangs_on_masks_pending_and_keeps_the_old_
     assert find_work(store, Settings()).nothing, "going back to the old model computes nothing"
 
 
+def test_prefect_keeps_a_table_of_verdicts(monitored, prefect_server):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    kept = ArtifactFilter(key=ArtifactFilterKey(any_=["longderm-verdicts"]))
+    with get_client(sync_client=True) as client:
+        artifacts = client.read_artifacts(artifact_filter=kept)
+    counts = current_tables(Store(monitored), Settings())["decisions"]["verdict"].value_counts().to_pylist()
+    expected = [{"verdict": row["values"], "pairs": row["counts"]} for row in counts]
+    tables = [sorted(json.loads(artifact.data), key=str) for artifact in artifacts if artifact.type == "table"]
+    assert sorted(expected, key=str) in tables
+
+
 def test_a_corrected_date_reaches_what_hangs_on_it_and_no_mask(store_copy):
     store = Store(store_copy)
     work = find_work(store, Settings())
