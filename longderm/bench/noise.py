@@ -82,7 +82,7 @@ def fit(rows: list[Row]) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     scored = []
     for row in parts["report"]:
         score = score_of(_observations(row), model)
-        scored.append(row | {"score": score, "p_value": conformal_p_value(score, model.calibration)})
+        scored.append(row | {"score": score, "p_value": conformal_p_value(score, model.calibration, model.alpha)})
     withheld = [row for row in rows if part_of(row["patient"]) == "report" and row["withheld"] is not None]
     return config, parts | {"report": scored + withheld}
 

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 Statistic = Callable[[Sequence[Row]], float]
 
 
-def report(rows: Sequence[Row], alpha: float) -> dict[str, Any]:
+def report(rows: Sequence[Row], alpha: float, samples: int = BOOTSTRAP_SAMPLES) -> dict[str, Any]:
     """Figures with 95% intervals from a bootstrap over patients; None where there are no pairs to tell from."""
     scored = [row for row in rows if row["withheld"] is None]
     stable = [row for row in scored if not row["changed"]]
@@ -31,32 +31,38 @@ def report(rows: Sequence[Row], alpha: float) -> dict[str, Any]:
     def malignant_or_stable(part: Sequence[Row]) -> list[Row]:
         return [row for row in part if row["malignant_change"] or not row["changed"]]
 
+    def interval(part: Sequence[Row], statistic: Statistic) -> list[float] | None:
+        return _with_interval(part, statistic, samples)
+
     return {
         "pairs": len(rows),
         "withheld_pairs": dict(sorted(Counter(row["withheld"] for row in rows if row["withheld"]).items())),
         "scored_stable": len(stable),
         "scored_changed": len(changed),
-        "false_alarm_rate": _with_interval(stable, flagged),
-        "false_alarm_rate_tanned": _with_interval([row for row in stable if row["tanning"]], flagged),
-        "sensitivity": _with_interval(changed, flagged),
-        "sensitivity_malignant": _with_interval([row for row in changed if row["malignant_change"]], flagged),
-        "auroc_score": _with_interval(scored, lambda part: auroc_of(part, _score)),
-        "auroc_size_alone": _with_interval(scored, lambda part: auroc_of(part, _size)),
-        "auroc_gain_over_size": _with_interval(scored, lambda part: auroc_of(part, _score) - auroc_of(part, _size)),
-        "auroc_score_malignant": _with_interval(scored, lambda part: auroc_of(malignant_or_stable(part), _score)),
-        "auroc_size_malignant": _with_interval(scored, lambda part: auroc_of(malignant_or_stable(part), _size)),
+        "false_alarm_rate": interval(stable, flagged),
+        "false_alarm_rate_tanned": interval([row for row in stable if row["tanning"]], flagged),
+        "sensitivity": interval(changed, flagged),
+        "sensitivity_malignant": interval([row for row in changed if row["malignant_change"]], flagged),
+        "auroc_score": interval(scored, lambda part: auroc_of(part, _score)),
+        "auroc_size_alone": interval(scored, lambda part: auroc_of(part, _size)),
+        "auroc_size_confirmed": interval(scored, lambda part: auroc_of(part, _confirmed)),
+        "auroc_gain_over_size": interval(scored, lambda part: auroc_of(part, _score) - auroc_of(part, _size)),
+        "auroc_gain_over_confirmed": interval(scored, lambda part: auroc_of(part, _score) - auroc_of(part, _confirmed)),
+        "auroc_score_malignant": interval(scored, lambda part: auroc_of(malignant_or_stable(part), _score)),
+        "auroc_size_malignant": interval(scored, lambda part: auroc_of(malignant_or_stable(part), _size)),
     }
 
 
 def auroc(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by ranks, ties counted half (Mann-Whitney); NaN where one class is missing."""
-    from scipy.stats import rankdata
-
-    count = int(positive.sum())
-    if count in (0, len(positive)):
+    """Area under the ROC curve ties counted half (Mann-Whitney); NaN where one class is missing."""
+    lower = np.sort(values[~positive])
+    if not lower.size or not positive.any():
         return float("nan")
-    ranks = rankdata(values)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+    below, up_to = (
+        np.searchsorted(lower, values[positive], side="left"),
+        np.searchsorted(lower, values[positive], side="right"),
+    )
+    return float((below + up_to).mean() / (2.0 * lower.size))
 
 
 def auroc_of(rows: Sequence[Row], value: Callable[[Row], float]) -> float:
@@ -72,7 +78,11 @@ def _size(row: Row) -> float:
     return abs(float(row["observations"].get("area", 0.0)))
 
 
-def _with_interval(rows: Sequence[Row], statistic: Statistic) -> list[float] | None:
+def _confirmed(row: Row) -> float:
+    return abs(float(row["observations"].get("area_confirmed", 0.0)))
+
+
+def _with_interval(rows: Sequence[Row], statistic: Statistic, samples: int) -> list[float] | None:
     """[value, low, high] with a percentile bootstrap over patients; None where it is not defined."""
     patients: dict[int, list[Row]] = {}
     for row in rows:
@@ -82,11 +92,11 @@ def _with_interval(rows: Sequence[Row], statistic: Statistic) -> list[float] | N
         return None
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     keys = sorted(patients)
-    samples = []
-    for _ in range(BOOTSTRAP_SAMPLES):
+    redrawn = []
+    for _ in range(samples):
         drawn = [row for key in rng.choice(keys, len(keys)) for row in patients[int(key)]]
-        samples.append(statistic(drawn))
-    low, high = np.nanpercentile(samples, [2.5, 97.5])
+        redrawn.append(statistic(drawn))
+    low, high = np.nanpercentile(redrawn, [2.5, 97.5])
     return [round(value, 3), round(float(low), 3), round(float(high), 3)]
 
 

@@ -38,6 +38,7 @@ class MeasureSpec:
 #: Every measured difference. The groups are those of the score: size is one of four.
 MEASURES: tuple[MeasureSpec, ...] = (
     MeasureSpec("area", "%", "size", "area", "ratio"),
+    MeasureSpec("area_confirmed", "%", "size", "area as far as the images confirm it", "ratio"),
     MeasureSpec("long_diam", "%", "size", "longest diameter", "ratio"),
     MeasureSpec("asymmetry_colour", "Lab", "shape", "asymmetry of colour", "signed"),
     MeasureSpec("asymmetry_shape", "1", "shape", "asymmetry of shape", "signed"),
@@ -135,10 +136,10 @@ def score_of(observations: Sequence[Observation], model: NoiseModel) -> float:
     return round(1.0 / (1.0 + math.exp(-(model.bias + math.fsum(terms)))), DECIMALS)
 
 
-def conformal_p_value(score: float, calibration: Sequence[float]) -> float | None:
+def conformal_p_value(score: float, calibration: Sequence[float], alpha: float) -> float | None:
     """(1 + #{s_i >= score}) / (n + 1) against stable pairs (Vovk et al. 2005, Algorithmic Learning in a Random World,
-    ch. 2); None without a calibration."""
-    if not calibration:
+    ch. 2); None where the pairs are too few for any score to reach `alpha`."""
+    if round(alpha * (len(calibration) + 1), DECIMALS) < 1.0:
         return None
     at_least = sum(1 for value in calibration if value >= score)
     return round((1 + at_least) / (len(calibration) + 1), DECIMALS)

@@ -1,4 +1,4 @@
-"""Differences that need both photos on one grid: colour, structure, the border's movement, and the heat map."""
+"""Differences that need both photos on one grid: colour, structure, and the heat map."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.change.border import border_asymmetry, confirmed_lesion
 from longderm.change.common_view import CommonView, smooth
 
 #: A region smaller than this (comparison pixels) is too little tissue to be compared.
@@ -28,8 +29,6 @@ BORDER_TOP_SHARE = 0.10
 #: rim of a bubble that the median left, and no blotch: one that covers 3% of a lesion is 17% of its diameter across.
 THIN_SHARE_OF_DIAMETER = 0.10
 THIN_MIN_PX = 9
-#: Directions in which the border's movement is followed.
-BORDER_DIRECTIONS = 24
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class MapDifferences:
     baseline's light; colour_local: the colour difference that a common shift and contrast do not explain, mean over the
     5% of the core where it is largest, Lab units; colour_border: the same over 10% of the border band, Lab units;
     structure_pattern: 1 minus the correlation of the structure, 0 to 2; structure_energy: log ratio of structure
-    energy in the core against that of the skin ring; border_asymmetry: how unevenly the border moved, as a share of
-    the lesion's mean radius.
+    energy in the core against that of the skin ring; area_confirmed: log ratio of the areas, counting only what the
+    images confirm; border_asymmetry: how unevenly the confirmed border moved, as a share of the lesion's mean radius.
     """
 
     colour: tuple[tuple[float, float, float], tuple[float, float, float]] | None
@@ -49,6 +48,7 @@ class MapDifferences:
     colour_border: float | None
     structure_pattern: float | None
     structure_energy: float | None
+    area_confirmed: float | None
     border_asymmetry: float | None
 
 
@@ -65,7 +65,12 @@ def compare_maps(view: CommonView) -> MapDifferences:
         if int(view.band.sum()) >= REGION_MIN_PX:
             border = _mean_of_top(unexplained[view.band], BORDER_TOP_SHARE)
     pattern, energy = _compare_structure(view, core) if core is not None else (None, None)
-    return MapDifferences(colour, local, border, pattern, energy, border_asymmetry(view))
+    followup = confirmed_lesion(view)
+    area = asymmetry = None
+    if followup is not None and view.baseline_lesion.any() and float(followup.sum()) > 0:
+        area = float(np.log(float(followup.sum(dtype=np.float64)) / float(view.baseline_lesion.sum())))
+        asymmetry = border_asymmetry(view, followup)
+    return MapDifferences(colour, local, border, pattern, energy, area, asymmetry)
 
 
 def heat_map(view: CommonView, native_shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -84,26 +89,6 @@ def heat_map(view: CommonView, native_shape: tuple[int, int]) -> NDArray[np.floa
     full = cv2.resize(distance, (width, height), interpolation=cv2.INTER_LINEAR)
     seen = cv2.resize(view.seen.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     return np.where(seen > 0, full, np.float32(np.nan)).astype(np.float32)
-
-
-def border_asymmetry(view: CommonView) -> float | None:
-    """How unevenly the border moved: standard deviation over directions of the change of radius, per mean radius.
-
-    Growth that is the same in all directions, and an error of the scale, give 0. Directions in which either border
-    leaves what both photos show are left out; None where less than half of them remain.
-    """
-    if not (view.baseline_lesion.any() and view.followup_lesion.any()):
-        return None
-    ys, xs = np.nonzero(view.baseline_lesion)
-    centre = (float(ys.mean()), float(xs.mean()))
-    area_b, area_f = (_sector_areas(mask, centre) for mask in (view.baseline_lesion, view.followup_lesion))
-    usable = ~_cut_sectors(view, centre)
-    if usable.sum() < BORDER_DIRECTIONS // 2:
-        return None
-    # The radius of the disc sector with the same area: steadier than where a ray crosses the border.
-    radius_b, radius_f = (np.sqrt(2.0 * area * BORDER_DIRECTIONS / (2.0 * np.pi)) for area in (area_b, area_f))
-    moved = (radius_f - radius_b)[usable] / max(float(radius_b.mean()), 1.0)
-    return float(np.std(moved))
 
 
 def _without_thin(difference: NDArray[np.float32], diameter_px: float) -> NDArray[np.float32]:
@@ -164,23 +149,3 @@ def _compare_structure(view: CommonView, core: NDArray[np.bool_]) -> tuple[float
         skin_b, skin_f = (float((band[view.ring].astype(np.float64) ** 2).mean()) for band in bands)
         energy -= float(np.log((skin_f + STRUCTURE_ENERGY_FLOOR) / (skin_b + STRUCTURE_ENERGY_FLOOR)))
     return pattern, energy
-
-
-def _sector_areas(mask: NDArray[np.bool_], centre: tuple[float, float]) -> NDArray[np.float64]:
-    ys, xs = np.nonzero(mask)
-    return np.bincount(_sectors(ys, xs, centre), minlength=BORDER_DIRECTIONS).astype(np.float64)
-
-
-def _cut_sectors(view: CommonView, centre: tuple[float, float]) -> NDArray[np.bool_]:
-    """Directions in which a lesion reaches the edge of what both photos show."""
-    import cv2
-
-    edge = cv2.erode(np.pad(view.seen, 1).astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1] == 0
-    ys, xs = np.nonzero((view.baseline_lesion | view.followup_lesion) & edge & view.seen)
-    return np.bincount(_sectors(ys, xs, centre), minlength=BORDER_DIRECTIONS) > 0
-
-
-def _sectors(ys: NDArray[np.intp], xs: NDArray[np.intp], centre: tuple[float, float]) -> NDArray[np.intp]:
-    angle = np.arctan2(ys - centre[0], xs - centre[1])
-    turn = np.floor((angle + np.pi) * BORDER_DIRECTIONS / (2.0 * np.pi))
-    return np.asarray(turn % BORDER_DIRECTIONS, dtype=np.intp)

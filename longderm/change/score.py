@@ -87,7 +87,7 @@ def score_change(
     by_name = {delta.measure: delta for delta in deltas}
     return Change(
         score=score,
-        p_value=None if score is None else conformal_p_value(score, model.calibration),
+        p_value=None if score is None else conformal_p_value(score, model.calibration, model.alpha),
         reasons=tuple(above) if above else ("no measured difference exceeds its minimal detectable change",),
         deltas=tuple(deltas),
         heatmap=heat_map(view, baseline.shape),
@@ -112,6 +112,9 @@ def observe(taken: tuple[Measures, Measures], maps: MapDifferences, scale: float
     if maps.colour is not None:
         for name, b, f in zip(("delta_lightness", "delta_a", "delta_b"), *maps.colour, strict=True):
             found.append(_difference(name, b, f))
+    if maps.area_confirmed is not None:
+        ratio = maps.area_confirmed
+        found.append(Observation("area_confirmed", ratio, 100.0, 100.0 * math.exp(ratio)))
     for name, value in (
         ("border_asymmetry", maps.border_asymmetry),
         ("colour_border", maps.colour_border),

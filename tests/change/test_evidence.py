@@ -54,21 +54,24 @@ def test_a_missing_measure_adds_no_evidence_and_is_no_zero_difference_of_a_dista
     assert score_of([Observation("colour_local", 5.0)], MODEL) > score_of([], MODEL)
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.floats(0, 1))
+@given(st.lists(st.floats(0, 1), min_size=19, max_size=40), st.floats(0, 1))
 def test_the_p_value_counts_stable_pairs_at_least_as_changed(calibration, score):
-    p = conformal_p_value(score, calibration)
+    p = conformal_p_value(score, calibration, 0.05)
     assert p == pytest.approx((1 + sum(s >= score for s in calibration)) / (len(calibration) + 1), abs=1e-6)
     assert p > 0
 
 
-def test_there_is_no_p_value_without_calibration():
-    assert conformal_p_value(0.9, ()) is None
+def test_there_is_no_p_value_where_too_few_stable_pairs_could_ever_reach_alpha():
+    assert conformal_p_value(0.9, (), 0.05) is None
+    assert conformal_p_value(0.9, [0.1] * 18, 0.05) is None
+    assert conformal_p_value(0.9, [0.1] * 19, 0.05) == 0.05
+    assert conformal_p_value(0.9, [0.1] * 98, 0.01) is None
 
 
 def test_p_values_of_stable_pairs_are_uniform_so_that_alpha_is_the_false_alarm_rate():
     rng = np.random.default_rng(5)
     calibration = rng.normal(size=999).tolist()
-    p = np.array([conformal_p_value(s, calibration) for s in rng.normal(size=4000)])
+    p = np.array([conformal_p_value(s, calibration, 0.05) for s in rng.normal(size=4000)])
     assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.025)
     assert (p <= 0.5).mean() == pytest.approx(0.5, abs=0.1)
 
@@ -143,5 +146,5 @@ def test_a_fitted_release_is_read_back_and_holds_one_score_per_calibration_pair(
     model = NoiseModel.from_config(config)
     assert len(model.calibration) == 30 and model.alpha == 0.05
     changed = _pairs(rng, 40, {"colour_local": 0.9})
-    p = [conformal_p_value(score_of(pair, model), model.calibration) for pair in changed]
+    p = [conformal_p_value(score_of(pair, model), model.calibration, 0.05) for pair in changed]
     assert np.mean([value <= 0.05 for value in p]) > 0.5

@@ -1,0 +1,70 @@
+"""The noise benchmark's bookkeeping: who serves for what, and what its figures mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from longderm.bench.noise import ALPHA, fit, part_of
+from longderm.bench.noise_report import auroc, report
+from longderm.change.evidence import MEASURES
+
+
+def rows(patients=200, lesions=2, changed_by=1.5, seed=0):
+    rng = np.random.default_rng(seed)
+    made = []
+    for patient in range(patients):
+        for lesion in range(lesions):
+            changed = part_of(patient) != "calibration" and lesion == 1
+            shift = changed_by if changed else 0.0
+            found = {
+                spec.name: abs(rng.normal() + shift) if spec.kind == "distance" else 0.1 * (rng.normal() + shift)
+                for spec in MEASURES
+            }
+            made.append(
+                {
+                    "patient": patient,
+                    "changed": changed,
+                    "malignant_change": changed and patient % 2 == 0,
+                    "tanning": patient % 3 == 0,
+                    "withheld": "quality" if rng.random() < 0.05 else None,
+                    "observations": found,
+                }
+            )
+    return made
+
+
+def test_auroc_is_the_chance_that_a_changed_pair_ranks_above_a_stable_one():
+    rng = np.random.default_rng(1)
+    values, positive = rng.integers(0, 8, 60).astype(float), rng.random(60) < 0.4
+    pairs = [(a > b) + 0.5 * (a == b) for a in values[positive] for b in values[~positive]]
+    assert auroc(values, positive) == pytest.approx(np.mean(pairs))
+    assert np.isnan(auroc(values, np.ones(60, bool)))
+
+
+def test_every_calibration_patient_gives_one_stable_pair_and_nobody_serves_twice():
+    made = rows()
+    config, parts = fit(made)
+    calibrating = {row["patient"] for row in parts["calibration"] if not row["changed"]}
+    assert len(config["calibration_scores"]) == len(calibrating)
+    seen = [{row["patient"] for row in part} for part in parts.values()]
+    assert sum(map(len, seen)) == len(set.union(*seen))
+
+
+def test_held_out_figures_show_the_false_alarms_that_alpha_promises_and_a_score_that_sees_more_than_size():
+    _, parts = fit(rows(patients=400))
+    figures = report(parts["report"], ALPHA, samples=150)
+    rate, low, high = figures["false_alarm_rate"]
+    assert rate <= 0.12 and low <= ALPHA <= high
+    assert figures["auroc_score"][0] > figures["auroc_size_alone"][0] > 0.5
+    assert figures["auroc_gain_over_size"][0] > 0
+    assert (
+        figures["scored_stable"] + figures["scored_changed"] + sum(figures["withheld_pairs"].values())
+        == (figures["pairs"])
+    )
+
+
+def test_where_nothing_changes_the_score_ranks_by_chance():
+    _, parts = fit(rows(patients=400, changed_by=0.0))
+    value, low, high = report(parts["report"], ALPHA, samples=150)["auroc_score"]
+    assert low < 0.5 < high and abs(value - 0.5) < 0.12
