@@ -88,13 +88,17 @@ def lesion_view(
     last_day = max(days, default=None)
     undated = len(days) < len(views)
     visit_count = len(set(days)) + sum(photo.day is None for photo in views.values())
+    growth = rows.trajectories.get(lesion_id)
     status, reasons, notes = _status(special, pairs, views, visit_count, series)
+    if status in ("no_change", "not_judged") and _is_growing(growth):
+        notes = (*reasons, *notes)
+        status, reasons = "growing", ("No single comparison is above the noise, but the growth over all visits is.",)
     event_rows = rows.events_of_lesion.get(lesion_id, [])
     events = _events(event_rows)
     excised = _excised(event_rows, last_day)
     overdue, periods = _overdue(last_day, today, excised, undated, context.followup_months)
-    area, area_missing = area_series(series, rows.trajectories.get(lesion_id), status, event_rows)
-    trajectory = _trajectory(rows.trajectories.get(lesion_id), status, "mm2" if area is None else area.unit)
+    area, area_missing = area_series(series, growth, status, event_rows)
+    trajectory = _trajectory(growth, status, "mm2" if area is None else area.unit)
     return LesionView(
         lesion_id=lesion_id,
         patient_id=patient_id,
@@ -236,6 +240,15 @@ def _trajectory(row: Row | None, status: Status, unit: str) -> TrajectoryView | 
         growth=growth,
         first_flagged=None if first is None else day_label(first),
     )
+
+
+def _is_growing(row: Row | None) -> bool:
+    """An issued trajectory whose 95% interval lies above zero: slow growth hides between one visit and the next."""
+    if row is None or row["verdict"] not in ISSUED:
+        return False
+    absolute, relative = row["growth_mm2_per_month_low"], row["growth_percent_per_month_low"]
+    low = absolute if absolute is not None else relative
+    return low is not None and low > 0
 
 
 def _each_once(reasons: list[str]) -> tuple[str, ...]:

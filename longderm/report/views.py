@@ -11,8 +11,8 @@ from longderm.report.chart import AreaSeries
 from longderm.report.words import RELATIVE_TWIN, SIZE_MEASURES, count_label, day_label
 
 #: The one state a lesion is listed under, in the order in which a page shows them.
-STATUSES = ("flagged", "not_judged", "no_change", "single_visit", "out_of_scope")
-Status = Literal["flagged", "not_judged", "no_change", "single_visit", "out_of_scope"]
+STATUSES = ("flagged", "growing", "not_judged", "no_change", "single_visit", "out_of_scope")
+Status = Literal["flagged", "growing", "not_judged", "no_change", "single_visit", "out_of_scope"]
 
 #: So many differences are told in a sentence; all of them stand in the table of the comparison.
 TOLD_MEASURES = 4

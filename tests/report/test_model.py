@@ -71,6 +71,29 @@ def test_an_abstained_comparison_keeps_its_score_differences_and_heat_map_to_its
     assert pair.aligned_object is not None, "the picture itself claims nothing"
 
 
+@pytest.mark.parametrize(
+    ("verdict", "low", "status"),
+    [("issued", 0.05, "growing"), ("issued", -0.05, "no_change"), ("abstained", 0.05, "no_change")],
+)
+def test_growth_above_zero_over_all_visits_is_told_where_no_comparison_is_above_the_noise(
+    verdict: str, low: float, status: str
+) -> None:
+    made = followed([0, 90, 180], radius_px=None)
+    made.rows["trajectories"].clear()
+    made.add(
+        "trajectories",
+        lesion_id=identifier(identifier("p") + "a"),
+        visits=3,
+        growth_mm2_per_month=0.2,
+        growth_mm2_per_month_low=low,
+        growth_mm2_per_month_high=0.4,
+        verdict=verdict,
+        rule="issued",
+        reasons=[],
+    )
+    assert lesion(made, "p", "a").status == status
+
+
 def test_a_special_site_is_out_of_scope_however_its_comparison_ended() -> None:
     made = followed([0, 90])
     made.rows["lesions"][0]["special_site"] = "acral"
