@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from longderm.change import Change, Delta, VisitMeasure, fit_trajectory, relative_areas
-from longderm.governance import Decision, EventFact, Facts, PhotoFacts, decide, decide_trajectory
+from longderm.governance import QUALITY_MIN, Decision, EventFact, Facts, PhotoFacts, decide, decide_trajectory
 from longderm.models import Release
 from longderm.schema import RESULT_COLUMNS
 from longderm.stages.place import BatchResult, rounded
@@ -78,7 +78,6 @@ def _trajectory(work: Work, visits: tuple[Row, ...], pairs: list[Pair], release:
         alignment = work.rows["alignments"][pair.pair_id]
         if alignment["accepted"]:
             scales[index[pair.baseline["photo_id"]], index[pair.followup["photo_id"]]] = alignment["scale"]
-    # Of a lesion that the photo cuts off, the area is not known.
     measured = [_usable_measures(work, visit["photo_id"]) for visit in visits]
     relative = relative_areas([row.get("area_px") for row in measured], scales)
     trajectory = fit_trajectory(
@@ -149,8 +148,13 @@ def _photo_facts(work: Work, photo: Row) -> PhotoFacts:
 
 
 def _usable_measures(work: Work, photo_id: str) -> Mapping[str, Any]:
-    cut = work.rows["masks"][photo_id]["touches_border"]
-    return {} if cut or cut is None else work.rows["measures"][photo_id]
+    """The measures of a visit, or none where the rules let no pair with this photo pass.
+
+    Of a lesion that the photo cuts off, or in a photo that is not good enough, the area is not known.
+    """
+    cut, score = work.rows["masks"][photo_id]["touches_border"], work.rows["quality"][photo_id]["score"]
+    usable = cut is False and score is not None and score >= QUALITY_MIN
+    return work.rows["measures"][photo_id] if usable else {}
 
 
 def _read_change(work: Work, pair_id: str) -> Change | None:

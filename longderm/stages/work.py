@@ -166,7 +166,7 @@ def find_work(store: Store, settings: Settings) -> Work:
             "trajectories",
             of_lesion[lesion_id],
             lesions[lesion_id]["special_site"],
-            [[expected["measures"][v["photo_id"]], v["acquisition_day"]] for v in visits],
+            [[expected[s][v["photo_id"]] for s in ("measures", "quality")] + [v["acquisition_day"]] for v in visits],
         )
     for stage in PAIR_STAGES + LESION_STAGES:
         settle(stage)
