@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.errors import SourceNotFoundError
 from longderm.registration.similarity import Matrix, from_parts, inverse
 
 
@@ -45,7 +46,7 @@ RENDERED = (480, 640)
 
 @dataclass(frozen=True, eq=False)
 class TruePair:
-    """Two photos uint8 (H, W, 3) with the lesion's masks, and the true baseline-to-follow-up matrix (None: impostor)."""
+    """Two photos uint8 (H, W, 3), the lesion's masks, the true baseline-to-follow-up matrix (None: impostor)."""
 
     name: str
     tier: str
@@ -54,10 +55,11 @@ class TruePair:
     baseline_mask: NDArray[np.bool_]
     followup_mask: NDArray[np.bool_]
     matrix: Matrix | None
+    px_per_mm: tuple[float | None, float | None] = (None, None)
 
 
 def photo_names(folder: Path) -> list[str]:
-    """Names of the photos in `folder`/images that have a mask in `folder`/masks (the train split where one is listed)."""
+    """Names of the photos in `folder`/images that have a mask in `folder`/masks (train split where one is listed)."""
     index = folder / "index.csv"
     names = sorted(
         path.stem for path in (folder / "images").iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")
@@ -76,12 +78,23 @@ def load(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
     image_path = next(path for path in sorted((folder / "images").glob(f"{name}.*")))
     mask_path = next(path for path in sorted((folder / "masks").glob(f"{name}*")))
-    image = cv2.cvtColor(cv2.imread(str(image_path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    mask = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE)
-    if image.shape[0] == image.shape[1]:
-        image = cv2.resize(image, (800, 600), interpolation=cv2.INTER_CUBIC)
-    mask = cv2.resize(mask, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(image, np.uint8), np.asarray(mask > 0.5 * max(1, int(mask.max())))
+    image = _read(image_path, cv2.IMREAD_COLOR)[..., ::-1]
+    soft = _read(mask_path, cv2.IMREAD_GRAYSCALE)
+    height, width = image.shape[:2]
+    if height == width:
+        height, width = 600, 800
+    pixels = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_CUBIC)
+    mask = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(pixels, np.uint8), np.asarray(mask > 0.5 * max(1, int(soft.max())))
+
+
+def _read(path: Path, flags: int) -> NDArray[np.uint8]:
+    import cv2
+
+    pixels = cv2.imread(str(path), flags)
+    if pixels is None:
+        raise SourceNotFoundError(f"{path.name} cannot be read as an image")
+    return np.asarray(pixels, np.uint8)
 
 
 def warped_pairs(folder: Path, tier: str, count: int, seed: int) -> Iterator[TruePair]:
@@ -238,7 +251,8 @@ def _render(scene: NDArray[np.uint8], pose: Matrix, tier: Tier, generator: np.ra
     pixels = np.clip(np.round(pixels + noise), 0, 255).astype(np.uint8)
     quality = int(generator.integers(70, 96))
     _, code = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])
+    decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(np.asarray(decoded, np.uint8)[..., ::-1])
 
 
 def _draw_hair(pixels: NDArray[np.uint8], generator: np.random.Generator) -> None:
@@ -256,3 +270,46 @@ def _draw_hair(pixels: NDArray[np.uint8], generator: np.random.Generator) -> Non
     colour = [float(c) for c in generator.uniform(10, 60) * np.array([1.0, 0.8, 0.7])]
     line = np.round(points * 8).astype(np.int32).reshape(-1, 1, 2)
     cv2.polylines(pixels, [line], False, colour, int(generator.integers(1, 4)), cv2.LINE_AA, 3)
+
+
+def simulated_pairs(folder: Path, patients: int, count: int, seed: int, impostors: bool) -> Iterator[TruePair]:
+    """Dermoscopic visits of a simulated archive, written to `folder` unless it is there, in a seeded order.
+
+    impostors: the follow-up is then of another lesion of the same archive.
+    """
+    import cv2
+    import pandas as pd
+
+    from longderm.archive import read_photo
+    from longderm.simulate import simulate_archive
+
+    if not (folder / "truth" / "pairs.parquet").is_file():
+        simulate_archive(folder, patients, seed, masks=True)
+    photos = pd.read_parquet(folder / "truth" / "photos.parquet").set_index("path")
+    rows = pd.read_parquet(folder / "truth" / "pairs.parquet")
+    rows = rows[rows["modality"] == "dermoscopic"].sort_values(["baseline_path", "followup_path"])
+    rows = rows.iloc[np.random.default_rng([seed, 5]).permutation(len(rows))]
+
+    def mask_of(path: str) -> NDArray[np.bool_]:
+        return np.asarray(_read(folder / str(photos.at[path, "mask_path"]), cv2.IMREAD_GRAYSCALE) > 0)
+
+    given = 0
+    for index in range(len(rows)):
+        if given == count:
+            return
+        row, other = rows.iloc[index], rows.iloc[(index + 1) % len(rows)]
+        if impostors and (row["patient_id"], row["lesion_id"]) == (other["patient_id"], other["lesion_id"]):
+            continue
+        first, second = str(row["baseline_path"]), str((other if impostors else row)["followup_path"])
+        baseline, followup = read_photo(folder / first), read_photo(folder / second)
+        yield TruePair(
+            f"{Path(first).stem}+{Path(second).stem}",
+            "simulated",
+            baseline.pixels,
+            followup.pixels,
+            mask_of(first),
+            mask_of(second),
+            None if impostors else np.array(row["matrix"], dtype=np.float64).reshape(3, 3),
+            (baseline.meta.px_per_mm, followup.meta.px_per_mm),
+        )
+        given += 1

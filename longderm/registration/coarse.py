@@ -1,4 +1,4 @@
-"""The exhaustive search: rotations x scales x all translations, by masked correlation of small textures with the FFT."""
+"""The exhaustive search: rotations x scales x all translations, by masked correlation of small textures (FFT)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from longderm.registration.similarity import Matrix, distance, from_parts, rotat
 #: Longer side of the search grid.
 SEARCH_SIDE_PX = 96
 
-#: Step of the rotations: at half a step and 40 px from the centre texture is displaced by 2 px, less than its mesh here.
+#: Step of the rotations: at half a step and 40 px from the centre texture is displaced by 2 px, less than its mesh.
 ROTATION_STEP_DEG = 6.0
 
 #: Ratio between neighbouring scales.
@@ -36,7 +36,7 @@ _SAME_DEG = 13.0
 
 @dataclass(frozen=True)
 class Candidate:
-    """A similarity (baseline to follow-up, native) and its score: correlation times the root of the overlap's pixels."""
+    """A similarity (baseline to follow-up, native) and its score: correlation times the root of the common pixels."""
 
     matrix: Matrix
     score: float

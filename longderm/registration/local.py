@@ -29,20 +29,3 @@ def local_normalise(
     square = smooth(weighted * channel, radius) / mass
     deviation = np.sqrt(np.maximum(square - mean * mean, 0.0) + np.float32(floor) ** 2)
     return np.asarray((channel - mean) / deviation * (weight > 0), dtype=np.float32)
-
-
-def normalise_regions(
-    channels: tuple[NDArray[np.float32], ...], regions: tuple[NDArray[np.bool_], ...], radius: int
-) -> list[NDArray[np.float32]]:
-    """`local_normalise` of each channel, float32 (h, w), in each of disjoint regions by itself; zero elsewhere.
-
-    So the step from skin to lesion, which would outweigh all texture, is in no region's texture.
-    """
-    totals = [np.zeros(channel.shape, np.float32) for channel in channels]
-    for region in regions:
-        if not region.any():
-            continue
-        weight = region.astype(np.float32)
-        for total, channel in zip(totals, channels, strict=True):
-            total += local_normalise(channel, weight, radius)
-    return totals

@@ -12,7 +12,7 @@ from longderm.registration.local import local_normalise
 from longderm.registration.preparation import TUKEY, Level, Prepared
 from longderm.registration.similarity import Matrix, from_complex, inverse, to_complex
 
-#: Radius of the local normalisation in pixels of each level: larger than a mesh of pigment network, smaller than a lesion.
+#: Radius of the local normalisation in pixels of each level: larger than a mesh of pigment network, less than a lesion.
 NORMALISE_RADIUS_PX = 8
 
 #: Weight of a pixel in the border band; not quite zero, or a lesion that fills its photo with plain skin around would

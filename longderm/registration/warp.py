@@ -13,7 +13,7 @@ def warp_to_baseline(
 
     followup_pixels: uint8 (H', W', 3), native grid; matrix: baseline to follow-up coordinates; shape: (H, W) of the
     baseline's native grid; scale: preview pixels per native pixel of the output (1 for full size), with pixel centres
-    kept: preview (u, v) lies at ((u + 0.5) / scale - 0.5, ...). Returns uint8 (h, w, 3), black outside, and bool (h, w).
+    kept: preview (u, v) lies at ((u + 0.5) / scale - 0.5, ...). Returns uint8 (h, w, 3), black outside, bool (h, w).
     Where the output is coarser than the follow-up, that is area-averaged first.
     """
     import cv2
