@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from longderm.photo import Photo
 from longderm.registration import align, prepare
 from longderm.registration.similarity import apply, distance, inverse, rotation_deg_of, scale_of
+
 from .scenes import SHAPE, photograph, pose_of, prepared, scene
 
 CENTRE = complex((SHAPE[1] - 1) / 2, (SHAPE[0] - 1) / 2)
