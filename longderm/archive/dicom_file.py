@@ -1,15 +1,8 @@
-"""Open a DICOM file: the checks that come before its pixels are decoded.
-
-pydicom quotes values, names included, in its warnings and log lines; they are silenced here, once for the room.
-"""
+"""Open a DICOM file: the checks that come before its pixels are decoded."""
 
 from __future__ import annotations
 
 import io
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,22 +38,6 @@ _HEAD_BYTES = 512
 
 #: An index of other files, no image.
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """No warning and no log line of pydicom while the block runs, and values are not validated."""
-    from pydicom import config
-
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings(), config.disable_value_validation():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def open_dicom(data: bytes) -> Dataset:

@@ -72,7 +72,7 @@ def decode_image(data: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) ->
 
     _load_plugins()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of every odd tag; what matters ends as a caveat or an error
+        warnings.simplefilter("ignore")  # the size is checked against our own limit, odd tags end as caveats
         try:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
         except Image.DecompressionBombError:

@@ -88,8 +88,10 @@ class LinkTable:
         link = cls(folder, key, connection)
         try:
             link._check(create)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise RefusedError("the link table is damaged; restore its folder from a backup") from None
             raise
         return link
 

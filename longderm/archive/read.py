@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from longderm.archive.claims import Claims
-from longderm.archive.dicom_file import open_dicom, silenced
+from longderm.archive.dicom_file import open_dicom
 from longderm.archive.dicom_header import read_header
 from longderm.archive.dicom_pixels import decode_dicom
 from longderm.archive.images import DEFAULT_MAX_MEGAPIXELS, Decoded, decode_image
+from longderm.archive.silence import silenced
 from longderm.archive.sniff import SNIFF_BYTES, image_format
 from longderm.errors import AccessError, SourceNotFoundError, UnusablePhotoError
 from longderm.photo import Photo, PhotoMeta
@@ -91,11 +92,12 @@ def read_contents(path: Path, max_megapixels: float) -> Contents:
     if not data:
         raise UnusablePhotoError("truncated", "the file is empty")
     if image_format(data[:SNIFF_BYTES]) != "dicom":
-        decoded = decode_image(data, max_megapixels)
+        with silenced():
+            decoded = decode_image(data, max_megapixels)
         identity = ("sha256", hashlib.sha256(data).hexdigest())
         claims = Claims(device=decoded.device)
         return Contents(decoded, claims, identity, ("burned_in_not_excluded", *decoded.caveats))
-    with silenced():
+    with silenced(pydicom=True):
         dataset = open_dicom(data)
         header = read_header(dataset)
         uid = header.sop_uid

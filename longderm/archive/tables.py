@@ -84,7 +84,7 @@ def _read_rows(path: Path, title: str, columns: Mapping[str, tuple[str, ...]], m
             found = next((lowered[alias] for alias in aliases if alias in lowered), None)
             if found is not None:
                 places[name] = found
-    return _Rows(title, places, lines[1:], problems)
+    return _Rows(title, places, lines[1:], problems, frozenset(mapped))
 
 
 @dataclass
@@ -95,10 +95,11 @@ class _Rows:
     places: dict[str, int]
     lines: list[list[str]]
     problems: list[str]
+    mapped: frozenset[str]
 
     def require(self, name: str, what: str) -> None:
-        """Note a problem unless the field has a column."""
-        if name not in self.places and not any("mapping" in problem for problem in self.problems):
+        """Note a problem unless the field has a column (one that the mapping names wrongly is noted already)."""
+        if name not in self.places and name not in self.mapped:
             self.problems.append(what)
 
     def check(self) -> None:
