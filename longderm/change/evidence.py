@@ -55,6 +55,7 @@ MEASURES: tuple[MeasureSpec, ...] = (
     MeasureSpec("delta_lightness", "Lab", "colour", "lightness against the skin", "signed"),
     MeasureSpec("structure_energy", "1", "structure", "amount of structure", "signed"),
     MeasureSpec("structure_pattern", "1", "structure", "pattern of the structure", "distance"),
+    MeasureSpec("structure_uneven", "1", "structure", "unevenness of the change of structure", "distance"),
 )
 
 SPECS: dict[str, MeasureSpec] = {spec.name: spec for spec in MEASURES}

@@ -13,9 +13,12 @@ from longderm.change.common_view import CommonView, smooth
 #: A region smaller than this (comparison pixels) is too little tissue to be compared.
 REGION_MIN_PX = 60
 #: Dermoscopic structure (network meshes, globules, streaks) lies between these shares of a lesion's diameter: finer is
-#: sharpness of the photo, coarser is colour.
-STRUCTURE_FINE_SHARE = 0.02
-STRUCTURE_COARSE_SHARE = 0.07
+#: sharpness of the photo, coarser is colour. Of three pairs tried on simulated lesions these told lost structure best.
+STRUCTURE_FINE_SHARE = 0.035
+STRUCTURE_COARSE_SHARE = 0.10
+#: Structure is compared in neighbourhoods of this many times the coarse scale; the median over them forgives a hair or
+#: a bubble that spoils some.
+STRUCTURE_NEIGHBOURHOOD = 1.5
 #: Structure energy below this (Lab units squared) is camera noise and no structure.
 STRUCTURE_ENERGY_FLOOR = 0.25
 #: Follow-up contrast may differ from the baseline's by this factor through optics alone; more is not explained away.
@@ -38,9 +41,11 @@ class MapDifferences:
     colour: ((L*, a*, b*) of the core minus the skin ring, in the baseline, and in the follow-up), medians, in the
     baseline's light; colour_local: the colour difference that a common shift and contrast do not explain, mean over the
     5% of the core where it is largest, Lab units; colour_border: the same over 10% of the border band, Lab units;
-    structure_pattern: 1 minus the correlation of the structure, 0 to 2; structure_energy: log ratio of structure
-    energy in the core against that of the skin ring; area_confirmed: log ratio of the areas, counting only what the
-    images confirm; border_asymmetry: how unevenly the confirmed border moved, as a share of the lesion's mean radius.
+    structure_pattern: 1 minus the local correlation of the structure, median over the core, 0 to 2; structure_energy:
+    log ratio of the structure's local energy, median over the core; structure_uneven: its 90th minus its 10th
+    percentile, high where structure went or came in a part of the lesion; area_confirmed: log ratio of the areas,
+    counting only what the images confirm; border_asymmetry: how unevenly the confirmed border moved, as a share of the
+    lesion's mean radius.
     """
 
     colour: tuple[tuple[float, float, float], tuple[float, float, float]] | None
@@ -48,6 +53,7 @@ class MapDifferences:
     colour_border: float | None
     structure_pattern: float | None
     structure_energy: float | None
+    structure_uneven: float | None
     area_confirmed: float | None
     border_asymmetry: float | None
 
@@ -64,13 +70,13 @@ def compare_maps(view: CommonView) -> MapDifferences:
         local = _mean_of_top(_without_thin(unexplained, view.diameter_px)[core], LOCAL_TOP_SHARE)
         if int(view.band.sum()) >= REGION_MIN_PX:
             border = _mean_of_top(unexplained[view.band], BORDER_TOP_SHARE)
-    pattern, energy = _compare_structure(view, core) if core is not None else (None, None)
+    pattern, energy, uneven = _compare_structure(view, core) if core is not None else (None, None, None)
     followup = confirmed_lesion(view)
     area = asymmetry = None
     if followup is not None and view.baseline_lesion.any() and float(followup.sum()) > 0:
         area = float(np.log(float(followup.sum(dtype=np.float64)) / float(view.baseline_lesion.sum())))
         asymmetry = border_asymmetry(view, followup)
-    return MapDifferences(colour, local, border, pattern, energy, area, asymmetry)
+    return MapDifferences(colour, local, border, pattern, energy, uneven, area, asymmetry)
 
 
 def heat_map(view: CommonView, native_shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -131,21 +137,18 @@ def _length(difference: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.sqrt(lightness * lightness + red * red + yellow * yellow), dtype=np.float32)
 
 
-def _compare_structure(view: CommonView, core: NDArray[np.bool_]) -> tuple[float | None, float | None]:
-    """(1 - correlation of the band-passed lightness over the core, log ratio of its energy against the skin's)."""
+def _compare_structure(view: CommonView, core: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Pattern, energy and unevenness of the structure (see `MapDifferences`), from the band-passed lightness."""
     fine = max(view.residual_px, STRUCTURE_FINE_SHARE * view.diameter_px)
     coarse = max(2.0 * fine, STRUCTURE_COARSE_SHARE * view.diameter_px)
-    bands = []
-    for lightness in (view.baseline_lightness, view.followup_lightness):
-        bands.append(smooth(lightness, view.valid, fine) - smooth(lightness, view.valid, coarse))
-    b, f = (band[core].astype(np.float64) for band in bands)
-    b, f = b - b.mean(), f - f.mean()
-    # Sums of products instead of BLAS, whose last bits depend on the number of threads.
-    of_b, of_f, of_both = float((b * b).mean()), float((f * f).mean()), float((b * f).mean())
-    norm = float(np.sqrt(of_b * of_f))
-    pattern = 1.0 - of_both / norm if norm > STRUCTURE_ENERGY_FLOOR else None
-    energy = float(np.log((of_f + STRUCTURE_ENERGY_FLOOR) / (of_b + STRUCTURE_ENERGY_FLOOR)))
-    if view.skin_known:
-        skin_b, skin_f = (float((band[view.ring].astype(np.float64) ** 2).mean()) for band in bands)
-        energy -= float(np.log((skin_f + STRUCTURE_ENERGY_FLOOR) / (skin_b + STRUCTURE_ENERGY_FLOOR)))
-    return pattern, energy
+    b, f = (
+        smooth(lightness, view.valid, fine) - smooth(lightness, view.valid, coarse)
+        for lightness in (view.baseline_lightness, view.followup_lightness)
+    )
+    around = STRUCTURE_NEIGHBOURHOOD * coarse
+    of_b, of_f, of_both = (smooth(product, core, around)[core] for product in (b * b, f * f, b * f))
+    floor = np.float32(STRUCTURE_ENERGY_FLOOR)
+    correlation = (of_both + floor) / np.sqrt((of_b + floor) * (of_f + floor))
+    energy = np.log((of_f + floor) / (of_b + floor))
+    low, middle, high = (float(value) for value in np.percentile(energy, [10, 50, 90]))
+    return 1.0 - float(np.median(correlation)), middle, high - low

@@ -121,6 +121,7 @@ def observe(taken: tuple[Measures, Measures], maps: MapDifferences, scale: float
         ("colour_local", maps.colour_local),
         ("structure_energy", maps.structure_energy),
         ("structure_pattern", maps.structure_pattern),
+        ("structure_uneven", maps.structure_uneven),
     ):
         found.append(None if value is None else Observation(name, float(value)))
     return sorted((o for o in found if o is not None and math.isfinite(o.value)), key=lambda o: o.measure)
