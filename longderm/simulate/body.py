@@ -25,7 +25,12 @@ def render_overview(plan: PatientPlan, visit: int, device: Device) -> NDArray[np
     shift, turn, scale = rng.normal(0, 8, 2), rng.normal(0, 1.0), rng.uniform(0.96, 1.04)
     pose = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), turn, scale), np.float64)
     pose[:, 2] += shift
-    mask = cv2.GaussianBlur(cv2.warpAffine(body, pose, (width, height)), (0, 0), 1.5).astype(np.float32) / 255
+    mask = (
+        cv2.GaussianBlur(
+            cv2.warpAffine(body, pose, (width, height), borderMode=cv2.BORDER_REPLICATE), (0, 0), 1.5
+        ).astype(np.float32)
+        / 255
+    )
     depth = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     shade = 0.55 + 0.45 * np.clip(depth / 120, 0, 1) ** 0.6
     count = int(fixed.poisson(45)) + len(plan.lesions)
@@ -37,8 +42,14 @@ def render_overview(plan: PatientPlan, visit: int, device: Device) -> NDArray[np
         some = (dark >= low) & (dark < low + 1.5)
         discs = draw_discs((height, width), placed[some], radii[some] * scale)
         moles += np.asarray((low + 0.75) * cv2.GaussianBlur(discs, (0, 0), 0.8), np.float32)
+    hair = np.zeros((height, width), np.uint8)
+    cv2.ellipse(hair, (width // 2, 84), (68, 80), 0, 0, 360, 255, -1)
+    scalp = np.asarray(cv2.GaussianBlur(cv2.warpAffine(hair, pose, (width, height)), (0, 0), 3), np.float32)
+    moles += (
+        np.float32(fixed.uniform(1.5, 4.0) / 255) * scalp * (1 + np.float32(0.2) * noise(fixed, 1024, 3)[:, :width])
+    )
     tone = SKIN_MELANIN[plan.skin - 1] * (1 + TAN_GAIN * plan.tan(visit))
-    blotch = cv2.warpAffine(noise(fixed, 1024, 60) * 0.08 + noise(fixed, 1024, 9) * 0.05, pose, (width, height))
+    blotch = cv2.warpAffine(noise(fixed, 1024, 60) * 0.05 + noise(fixed, 1024, 9) * 0.04, pose, (width, height))
     rgb = reflect((tone * (1 + blotch) + moles).astype(np.float32), (0.3 * (1 + 1.5 * blotch)).astype(np.float32))
     rgb *= (shade * 1.15)[..., None]
     wall = np.array([0.30, 0.36, 0.40], np.float32) * np.float32(rng.uniform(0.85, 1.15))

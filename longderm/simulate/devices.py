@@ -69,6 +69,13 @@ CAMERAS = {
 }
 
 
+#: The tower of cameras of maker B, which cuts a small tile of every spot out of its overviews.
+TILE_CAMERA = Device("b", "Brightfell", "Tower T", (144, 144), 15.0, True, False, 1.0, 1.0, 0.0, 2.0, 0.6, 0.0, 1.0, 1)
+
+#: At most this many of a patient's lesions have tiles in an archive.
+TILES = 2
+
+
 def dermatoscopes(maker: str) -> tuple[Device, ...]:
     """The dermatoscopes of a maker ("a" or "b")."""
     return tuple(device for device in DERMATOSCOPES if device.maker == maker)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from longderm.simulate import dicom_files, folder_files
 from longderm.simulate.archive import PatientOutcome
 from longderm.simulate.body import render_overview
-from longderm.simulate.devices import CAMERAS, Device, dermatoscopes
+from longderm.simulate.devices import CAMERAS, TILE_CAMERA, TILES, Device, dermatoscopes
 from longderm.simulate.exposure import Shot, draw_shot
 from longderm.simulate.history import MELANOMA_KINDS, LesionState
 from longderm.simulate.outline import area_mm2
@@ -94,6 +94,8 @@ class _PatientWriter:
                 self._write_photo(lesion, visit, number, "dermoscopic", shot, picture, states[visit])
         if lesion.close_up:
             self._write_close_ups(lesion, states, looks, shots)
+        if plan.maker == "b" and lesion.number <= TILES:
+            self._write_tiles(lesion, states, skin, looks, shots)
         areas = [area_mm2(outlines[visit]) for visit in lesion.visits]
         self.outcome.lesions.append(
             {
@@ -126,6 +128,16 @@ class _PatientWriter:
             shot = shots.draw(visit, 90, (CAMERAS[self.plan.maker],))
             picture = render(skin, looks, lesion.history, states[visit], shot, self.plan.tan(visit))
             self._write_photo(lesion, visit, 90, "clinical", shot, picture, states[visit])
+
+    def _write_tiles(
+        self, lesion: LesionPlan, states: dict[int, LesionState], skin: SkinField, looks: LesionLooks, shots: _Shots
+    ) -> None:
+        """The tiles that the overview cameras cut out; they were there on the days of overviews."""
+        for visit in sorted(set(lesion.visits) & set(self.plan.overview_visits)):
+            shot = shots.draw(visit, 95, (TILE_CAMERA,))
+            shot = replace(shot, size=TILE_CAMERA.size, artefacts={})
+            picture = render(skin, looks, lesion.history, states[visit], shot, self.plan.tan(visit))
+            self._write_photo(lesion, visit, 95, "tbp_tile", shot, picture, states[visit])
 
     def _tracking_uid(self, lesion: LesionPlan) -> str | None:
         if self.plan.maker != "a":
@@ -275,7 +287,7 @@ class _Shots:
         clinic = np.random.default_rng([self.plan.seed, self.plan.index, 64])
         usual_device = devices[int(clinic.integers(len(devices)))]
         device = usual_device if rng.random() < 0.75 else devices[int(rng.integers(len(devices)))]
-        if self.plan.frame is not None:
+        if self.plan.frame is not None and devices != (TILE_CAMERA,):
             device = replace(device, size=self.plan.frame)
         shot = draw_shot(rng, seed, device, self.hairiness, self.reach, self.usual)
         flaw = self.lesion.flaws.get(visit)
