@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _DATES = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "StudyDate")
 _ACQUISITION = _DATES[:2]
 
-#: Modality (0008,0060) of photos: dermoscopy, external camera, general microscopy's camera; "OT" says nothing.
-_PHOTO_MODALITIES = {"DMS": "dermoscopic", "XC": "clinical", "GM": "clinical"}
+#: Modality (0008,0060) of photos: dermoscopy, external camera; "OT" and "SC" say nothing.
+_PHOTO_MODALITIES = {"DMS": "dermoscopic", "XC": "clinical"}
 _SILENT_MODALITIES = (None, "OT", "SC")
 
 #: Words of a series' or image's description that tell the modality where SOP class and modality do not: devices that

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from longderm.archive.colour import scale_to_8_bits, to_srgb_pixels
 from longderm.archive.dicom_file import TRANSFER_SYNTAXES, items, number, text, value
 from longderm.archive.images import Decoded, check_scans, check_size, load
+from longderm.archive.jpeg2000 import decode_deep, is_deep
 from longderm.errors import UnusablePhotoError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def decode_dicom(dataset: Dataset, max_megapixels: float) -> Decoded:
     if not isinstance(data, bytes) or not data:
         raise _truncated()
     photometric = layout.photometric
+    if packing == "jpeg" and layout.stored != 8:
+        raise UnusablePhotoError("unsupported_syntax", f"a JPEG of {layout.stored} bits a sample")
     if packing == "native":
         samples, photometric = _native(data, layout)
     else:
@@ -221,12 +224,12 @@ def _jpeg(frame: bytes, layout: _Layout) -> tuple[NDArray[Any], str]:
 def _jpeg2000(frame: bytes, layout: _Layout) -> tuple[NDArray[Any], str]:
     """Decode a JPEG 2000 frame. OpenJPEG undoes the stream's own colour transform, so RCT and ICT come as RGB."""
     image = _open(frame, "JPEG2000", layout)
-    samples = _load(image)
     if layout.samples == 3:
         if image.mode != "RGB":
             raise UnusablePhotoError("unsupported_syntax", f"a JPEG 2000 stream of mode {image.mode}")
         ybr = layout.photometric in ("YBR_FULL", "YBR_FULL_422")
-        return samples, "YBR_FULL" if ybr else "RGB"
+        return decode_deep(frame) if is_deep(frame) else _load(image), "YBR_FULL" if ybr else "RGB"
+    samples = _load(image)
     if samples.ndim != 2:
         raise UnusablePhotoError("unreadable", "a colour stream under a one-sample header")
     if samples.dtype != np.uint8:  # Pillow scales to the full 16 bits

@@ -30,7 +30,7 @@ def event_rows(
         return [], {}
     rows: dict[str, Row] = {}
     lesions: dict[str, str] = {}
-    for event in read_events(source.events, source.mapping)[0]:
+    for event in read_events(source.events, source.mapping).events:
         patient = identities.find_patient(event.patient, event.issuer)
         if patient is None or date.fromisoformat(event.date) > as_of:
             continue

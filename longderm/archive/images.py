@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.archive.colour import oriented, to_srgb_pixels
+from longderm.archive.jpeg2000 import decode_deep, is_deep
 from longderm.errors import UnusablePhotoError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def decode_image(data: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) ->
                 check_scans(data, *image.size)
             _check_packing(image)
             _check_frames(image)
-            return _decode(image)
+            return _decode(image, data)
 
 
 def _load_plugins() -> None:
@@ -163,11 +164,16 @@ def _tag(image: Image.Image, tag: int) -> Any:
     return value[0] if isinstance(value, tuple) and value else value
 
 
-def _decode(image: Image.Image) -> Decoded:
+def _decode(image: Image.Image, data: bytes) -> Decoded:
     profile = image.info.get("icc_profile")
     name = {"MPO": "jpeg", "JPEG2000": "jpeg2000"}.get(str(image.format), str(image.format).lower())
     bits = _significant_bits(image)
-    load(image)
+    if image.format == "JPEG2000" and is_deep(data):
+        from PIL import Image
+
+        image = Image.fromarray(decode_deep(data))
+    else:
+        load(image)
     caveats: tuple[str, ...] = ()
     try:
         # Pillow turns a TIFF itself, and takes the tag away

@@ -15,7 +15,7 @@ from longderm.archive.pattern import DEFAULT_PATTERN, claims_from_path
 from longderm.archive.records import FileRecord
 from longderm.archive.sniff import SNIFF_BYTES, expects_image, ignored_kind, image_format
 from longderm.archive.source import METADATA_NAME, FoundFile, SourceSpec, walk
-from longderm.archive.tables import MetadataTable, read_events
+from longderm.archive.tables import EventsTable, MetadataTable, read_events
 from longderm.errors import UsageError
 
 #: Raised when files are read to other results than before: then every file is read again.
@@ -37,7 +37,9 @@ _IGNORED = {"special": "no regular file", "hidden": "hidden file", "excluded": "
 class Scan:
     """What a scan found. `pending`: references of the files to read, sorted by path; `spooled`: records that were
     read and not yet committed, ignored files among them; `missing`: known files that are no longer there;
-    `rows_without_file`: rows of metadata tables that name no file.
+    `rows_without_file`: rows of metadata tables that name no file; `unusable_events`: rows of the events table without
+    patient or date; `unclear_diagnoses`: diagnoses that are left out, for they hold other words than diagnoses do (a
+    mapping may translate them).
     """
 
     pending: tuple[str, ...]
@@ -47,6 +49,8 @@ class Scan:
     spooled: int
     missing: int
     rows_without_file: int
+    unusable_events: int = 0
+    unclear_diagnoses: int = 0
 
     @property
     def anything_new(self) -> bool:
@@ -73,8 +77,8 @@ def scan(source: SourceSpec, link: LinkTable, ledger: pa.Table, as_of: date) -> 
     found = walk(source)
     if not found:
         raise UsageError("the archive holds no files; check that it is mounted and that the path is right")
-    if source.events is not None:
-        read_events(source.events, source.mapping)  # a bad table is told before anything is read
+    # a bad table is told before anything is read
+    events = read_events(source.events, source.mapping) if source.events is not None else EventsTable((), 0, 0)
     claims, rows_without_file = _claims(source, found, link)
     link.register_files((file.path for file in found), source.key)
     known = _known(ledger)
@@ -118,6 +122,8 @@ def scan(source: SourceSpec, link: LinkTable, ledger: pa.Table, as_of: date) -> 
         spooled=len(waiting) + len(ready),
         missing=len(missing),
         rows_without_file=rows_without_file,
+        unusable_events=events.unusable,
+        unclear_diagnoses=events.unclear_diagnoses,
     )
 
 

@@ -22,6 +22,7 @@ from longderm.archive.claims import (
     with_image_type,
     with_lesion,
 )
+from longderm.archive.diagnoses import diagnosis_text
 from longderm.archive.mapping import EVENT_COLUMNS, IMAGE_COLUMNS, SourceMapping
 from longderm.archive.sites import site_text, special_site
 from longderm.errors import AccessError, SourceNotFoundError, UsageError
@@ -29,10 +30,6 @@ from longderm.schema import EVENT_KINDS
 
 #: Largest text in one field; more is no table of metadata.
 _FIELD_LIMIT = 2**20
-
-#: A diagnosis in more characters or with other signs is a report, which may name somebody.
-_DIAGNOSIS_LENGTH = 60
-_DIAGNOSIS_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyz ,-/()")
 
 _AMBIGUOUS = "several files have the name that the metadata gives; add the folder or the extension there"
 _CONTRADICTORY = "the metadata has several rows for this image, and they differ"
@@ -112,6 +109,15 @@ class _Rows:
         for line in self.lines:
             if any(line):
                 yield {name: clean(line[at]) if at < len(line) else None for name, at in self.places.items()}
+
+
+@dataclass(frozen=True)
+class EventsTable:
+    """The events of a table, how many rows have no patient or date, and how many diagnoses are not understood."""
+
+    events: tuple[Event, ...]
+    unusable: int
+    unclear_diagnoses: int
 
 
 class MetadataTable:
@@ -201,8 +207,8 @@ def claims_of_row(row: Mapping[str, str | None], mapping: SourceMapping) -> Clai
     return with_image_type(claims, value("image_type"), value("dermoscopic_type"))
 
 
-def read_events(path: Path, mapping: SourceMapping) -> tuple[list[Event], int]:
-    """Read an events table: its events, and how many rows cannot be used (no patient or no date in them).
+def read_events(path: Path, mapping: SourceMapping) -> EventsTable:
+    """Read an events table.
 
     Raises UsageError, SourceNotFoundError or AccessError.
     """
@@ -210,13 +216,17 @@ def read_events(path: Path, mapping: SourceMapping) -> tuple[list[Event], int]:
     for name in ("patient", "date", "event"):
         rows.require(name, f"no column {EVENT_COLUMNS[name][0]}; name it in a mapping: [events] {name}")
     rows.check()
-    events, unusable = [], 0
+    events: list[Event] = []
+    unusable = unclear = 0
     for row in rows.values():
         dated = with_date(Claims(), row.get("date"))
         patient = row.get("lesion") if mapping.patient_per_lesion else row.get("patient")
         if patient is None or dated.date is None:
             unusable += 1
             continue
+        written = mapping.translate("diagnosis", row.get("diagnosis"))
+        diagnosis = diagnosis_text(written)
+        unclear += written is not None and diagnosis is None
         kind = (mapping.translate("event", row.get("event")) or "other").lower()
         events.append(
             Event(
@@ -225,15 +235,7 @@ def read_events(path: Path, mapping: SourceMapping) -> tuple[list[Event], int]:
                 lesion=row.get("lesion"),
                 date=dated.date,
                 kind=kind if kind in EVENT_KINDS else "other",
-                diagnosis=diagnosis_text(mapping.translate("diagnosis", row.get("diagnosis"))),
+                diagnosis=diagnosis,
             )
         )
-    return events, unusable
-
-
-def diagnosis_text(text: str | None) -> str | None:
-    """A diagnosis in lower case where it is a term and not a report, which may name somebody; else None."""
-    lowered = (text or "").lower()
-    if not lowered or len(lowered) > _DIAGNOSIS_LENGTH or not set(lowered) <= _DIAGNOSIS_SIGNS:
-        return None
-    return lowered
+    return EventsTable(tuple(events), unusable, unclear)

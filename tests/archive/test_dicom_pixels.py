@@ -28,7 +28,8 @@ from dicom_writer import (
 from numpy.typing import NDArray
 from openjpeg.utils import encode_array
 from pydicom import Dataset, dcmread
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from longderm.archive import read_photo
 from longderm.errors import UnusablePhotoError
@@ -284,3 +285,32 @@ def test_other_transfer_syntaxes_are_refused_before_they_are_unpacked(syntax: st
 def test_a_stream_of_another_size_than_its_header_is_refused(tmp_path: Path) -> None:
     stream = jpeg_frame(np.zeros((480, 640, 3), np.uint8), "4:2:2")
     assert reason(tmp_path, file_bytes(jpeg("YBR_FULL_422", stream))) == "unreadable"
+
+
+def test_a_frame_in_several_fragments_is_one(tmp_path: Path) -> None:
+    stream = jpeg_frame(CARD, "4:2:2")
+    ds = jpeg("YBR_FULL_422", stream)
+    ds.PixelData = encapsulate([stream + b"\0" * (len(stream) % 2)], fragments_per_frame=3, has_bot=False)
+    ds["PixelData"].is_undefined_length = True
+    path = tmp_path / "photo.dcm"
+    path.write_bytes(file_bytes(ds))
+    assert np.abs(patch_means(read_photo(path).pixels) - COLOURS).max() <= 3
+
+
+def test_jpeg_2000_of_sixteen_bits_is_scaled(tmp_path: Path) -> None:
+    stream = encode_array(sixteen_bits(16), photometric_interpretation=0, use_mct=False)
+    ds = with_samples(dataset(), sixteen_bits(16), "RGB")
+    ds.PixelData = encapsulate([stream + b"\0" * (len(stream) % 2)])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID(JPEG2000_LOSSLESS)
+    path = tmp_path / "photo.dcm"
+    path.write_bytes(file_bytes(ds))
+    assert np.abs(read_photo(path).pixels.astype(int) - CARD).max() <= 1
+
+
+def test_a_jpeg_of_twelve_bits_is_refused(tmp_path: Path) -> None:
+    ds = with_samples(dataset(), sixteen_bits(12), "RGB", bits=12)
+    ds.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.51")
+    assert reason(tmp_path, file_bytes(ds)) == "unsupported_syntax"

@@ -84,6 +84,13 @@ def test_sixteen_bits_are_scaled_and_not_cut(extension: str) -> None:
     assert np.array_equal(pixels_of(data.tobytes()), CARD)
 
 
+def test_jpeg_2000_of_sixteen_bits_is_scaled() -> None:
+    from openjpeg.utils import encode_array
+
+    stream = encode_array(CARD.astype(np.uint16) * 257, photometric_interpretation=1, use_mct=True)
+    assert np.array_equal(pixels_of(bytes(stream)), CARD)
+
+
 def test_palettes_and_grey_and_bilevel_become_rgb() -> None:
     adaptive = Image.fromarray(CARD).quantize(64)
     for image in (adaptive, adaptive.convert("P")):

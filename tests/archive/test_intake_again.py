@@ -57,7 +57,7 @@ def fill(root: Path) -> None:
         root,
         [
             "MRN-77,mole-left,2024-07-01,excision,melanoma in situ",
-            "MRN-77,mole-right,2024-07-02,biopsy,seen by Dr. Quill 2024",
+            "MRN-77,mole-right,2024-07-02,biopsy,nevus seen by Quill",
             "MRN-77,,2024-08-01,pregnancy,",
             "MRN-99,mole-left,2024-07-01,excision,",
         ],
