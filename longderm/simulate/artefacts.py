@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.simulate.exposure import Shot, rotation
-from longderm.simulate.fields import DRAW_SHIFT, F32, draw_lines, wander
+from longderm.simulate.fields import DRAW_SHIFT, F32, draw_lines, spread, wander
 
 
 def add_artefacts(rgb: F32, shot: Shot) -> F32:
@@ -34,7 +34,7 @@ def dark_corners(rgb: F32, shot: Shot) -> F32:
     x = np.arange(width, dtype=np.float32)[None, :] - np.float32(centre[0])
     y = np.arange(height, dtype=np.float32)[:, None] - np.float32(centre[1])
     shade = np.clip((np.float32(radius) - np.sqrt(x * x + y * y)) / np.float32(0.02 * width) + 0.5, 0, 1)
-    return np.asarray(rgb * (shade * 0.99 + 0.01)[..., None], np.float32)
+    return np.asarray(rgb * spread(shade * np.float32(0.99) + np.float32(0.01)), np.float32)
 
 
 def _over(rgb: F32, cover: F32, colour: NDArray[np.float32]) -> F32:
@@ -64,7 +64,7 @@ def _hair(rng: np.random.Generator, rgb: F32, shot: Shot, amount: float) -> F32:
     faint = [min(0.6, 0.6 * width) for width in widths]
     lines = draw_lines(shot.size, [curve[-4:] for curve in curves] + [curve[:-3] for curve in curves], faint + widths)
     shadow = cv2.GaussianBlur(np.roll(lines, (2, 1), (0, 1)), (0, 0), 2.0)
-    rgb = np.asarray(rgb * (1 - 0.18 * shadow[..., None]), np.float32)
+    rgb = np.asarray(rgb * spread(np.float32(1) - np.float32(0.18) * shadow), np.float32)
     shade = float(rng.choice((0.015, 0.04, 0.11)))
     return _over(rgb, 0.93 * lines, shade * np.array([1.25, 0.9, 0.65], np.float32))
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.simulate.devices import Device
-from longderm.simulate.fields import F32, noise
+from longderm.simulate.fields import F32, noise, spread
 
 #: Skin is stretched by the contact plate by up to this much along one axis: the truth's affine part.
 STRETCH_SD = 0.004
@@ -157,7 +157,9 @@ def light(rgb: F32, shot: Shot) -> F32:
     # The exposure meter brings the skin nearly, not wholly, to one brightness.
     mean = float(np.median(rgb[::8, ::8, 1]))
     level = shot.exposure * (USUAL_SKIN / max(mean, 0.01)) ** EXPOSURE_SHARE
-    return (rgb * (fall * np.float32(level))[..., None] * np.array(shot.gains, np.float32)).astype(np.float32)
+    fall *= np.float32(level)
+    planes = [plane * fall * np.float32(gain) for plane, gain in zip(cv2.split(rgb), shot.gains, strict=True)]
+    return np.asarray(cv2.merge(planes), np.float32)
 
 
 def expose(rgb: F32, shot: Shot) -> NDArray[np.uint8]:
@@ -173,14 +175,15 @@ def expose(rgb: F32, shot: Shot) -> NDArray[np.uint8]:
         cv2.line(kernel, start.tolist(), end.tolist(), 255, 1, cv2.LINE_AA, 4)
         rgb = np.asarray(cv2.filter2D(rgb, -1, kernel.astype(np.float32) / kernel.sum()), np.float32)
     if device.saturation != 1:
-        grey = rgb.mean(axis=2, keepdims=True)
+        red, green, blue = cv2.split(rgb)
+        grey = spread(np.asarray((red + green + blue) / 3, np.float32))
         rgb = grey + np.float32(device.saturation) * (rgb - grey)
     encoded = encode(rgb, device.gamma)
     height, width = shot.size
-    grain = rng.standard_normal((height, width, 1), dtype=np.float32)
+    grain = rng.standard_normal((height, width), dtype=np.float32)
     half = rng.standard_normal((height // 2 + 1, width // 2 + 1, 3), dtype=np.float32)
     colour = np.asarray(cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    encoded += np.float32(0.8 * device.noise) * grain
+    encoded += spread(np.float32(0.8 * device.noise) * grain)
     encoded += np.float32(0.6 * device.noise) * colour
     return np.asarray(np.clip(encoded + np.float32(0.5), 0, 255), np.uint8)
 
@@ -189,7 +192,7 @@ def glare_and_relief(rgb: F32, relief: F32, shot: Shot) -> F32:
     """Shade the skin's relief; unpolarised light also mirrors in it."""
     rng = np.random.default_rng([*shot.seed, 42])
     shading = 1 + np.float32(0.055 if shot.device.contact else 0.09) * relief
-    rgb = rgb * shading[..., None]
+    rgb = rgb * spread(shading)
     amount = shot.artefacts.get("glare", 0.0)
     if amount > 0:
         # Small mirrors of the skin's surface, gathered where the plate does not touch.
@@ -199,5 +202,5 @@ def glare_and_relief(rgb: F32, relief: F32, shot: Shot) -> F32:
         height, width = shot.size
         where = np.clip(dry[:height, :width] - 2.0 + 0.7 * amount, 0, 1)
         shine = where * np.clip(sparks[:height, :width] + 0.6 * relief - 0.9, 0, 1.5)
-        rgb = rgb + np.float32(1.3) * shine[..., None]
+        rgb = rgb + spread(np.float32(1.3) * shine)
     return np.asarray(rgb, np.float32)

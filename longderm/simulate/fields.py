@@ -39,6 +39,11 @@ class Lattice:
         )
 
 
+def spread(plane: F32) -> F32:
+    """A plane (H, W) repeated for three channels; multiplying that is several times faster than broadcasting."""
+    return np.asarray(cv2.merge([plane, plane, plane]), np.float32)
+
+
 def noise(rng: np.random.Generator, size: int, grain: float) -> F32:
     """Smooth noise (size, size), mean about 0, SD about 1, with blobs of `grain` nodes."""
     count = int(np.ceil(size / grain)) + 5

@@ -111,9 +111,13 @@ def skin_chromophores(
 def reflect(melanin: F32, blood: F32) -> F32:
     """Linear RGB reflectance (H, W, 3) of skin with that much melanin and blood."""
     # Dense pigment turns neutral: it absorbs all there is to absorb in blue.
-    density = melanin[..., None] * MELANIN_ABSORPTION + blood[..., None] * BLOOD_ABSORPTION
-    density += 0.06 * np.square(np.clip(melanin - 1.7, 0, None))[..., None]
-    return np.asarray(SCATTER * np.exp(-density), np.float32)
+    neutral = np.float32(0.06) * np.square(np.clip(melanin - np.float32(1.7), 0, None))
+    planes = []
+    for scatter, by_melanin, by_blood in zip(SCATTER, MELANIN_ABSORPTION, BLOOD_ABSORPTION, strict=True):
+        density = melanin * by_melanin + blood * by_blood
+        density += neutral
+        planes.append(scatter * np.exp(-density))
+    return np.asarray(cv2.merge(planes), np.float32)
 
 
 def _scatter(rng: np.random.Generator, area: float, size: int, per_mm2: float) -> NDArray[np.float64]:
