@@ -1,0 +1,277 @@
+"""Masks against experts' masks, side by side with Otsu: overlap, lesions missed, lesions found on bare skin, time.
+
+Photos: an ISIC-layout folder (images/, masks/, and index.csv where it has splits), or simulated visits with their true
+masks. Dice counts 0 where a method finds nothing. Intervals are 95%, from resampling photos. Time is CPU time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.errors import SourceNotFoundError, UsageError
+from longderm.imaging import Segmentation, assess_quality, measure, segment
+from longderm.imaging.candidates import fill_holes
+from longderm.imaging.fit import dice, fit_segmenter, lesion_free_tiles
+from longderm.models import Release, load_release
+from longderm.photo import Photo
+
+#: ISIC 2018's score counts an overlap (Jaccard) below this as 0 (Codella et al. 2019, arXiv 1902.03368).
+JACCARD_THRESHOLD = 0.65
+#: Resamples behind an interval.
+_RESAMPLES = 2000
+#: What the peer smooths by before it thresholds (share of the longer side).
+_OTSU_BLUR = 0.01
+#: Failures drawn on the contact sheet, and the size of one picture.
+_SHEET_PHOTOS, _SHEET_COLUMNS, _SHEET_SIDE_PX = 48, 8, 200
+#: Settings of a fitted release that are chosen, not fitted: see the card.
+_CHOSEN = {"min_presence": 0.35, "min_contrast": 2.0, "min_contrast_to_noise": 0.5, "doubtful_overlap": 0.6}
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A photo with the mask that counts as true."""
+
+    name: str
+    photo: Photo
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one method did on one photo: overlap, relative error of the area, CPU seconds, quality and confidence."""
+
+    dice: float
+    found: bool
+    area_error: float
+    seconds: float
+    quality: float
+    confidence: float
+
+
+Method = Callable[[Photo], tuple[NDArray[np.bool_], bool, float]]
+
+
+def run(
+    out: Path,
+    photos: str = "",
+    split: str = "val",
+    limit: int = 0,
+    patients: int = 8,
+    seed: int = 1,
+    release: str = "",
+    fit: int = 0,
+) -> dict[str, Any]:
+    """Compare masks with the true ones over a folder's `split`, or over `patients` simulated patients; prints a table.
+
+    limit: at most so many photos, evenly picked; release: folder of a release that is not in the registry; fit: 1 fits
+    a release to the folder's "train" split first and writes it to `out`/segmentation. The worst photos are drawn on
+    `out`/worst.png (green: true, red: drawn).
+    """
+    if fit and not photos:
+        raise UsageError("--fit needs --photos, a folder with images/, masks/ and index.csv")
+    if fit:
+        write_release(out / "segmentation", Path(photos), seed, limit)
+        release = str(out / "segmentation")
+    used = _read_release(release)
+    examples = list(_pick(_names(Path(photos), split), limit)) if photos else []
+    source: Iterator[Example] = (
+        (_load(Path(photos), name) for name in examples) if photos else simulated(out / "archive", patients, seed)
+    )
+    methods: dict[str, Method] = {used.name: lambda photo: _ours(photo, used), "otsu": otsu}
+    rows: dict[str, list[Row]] = {name: [] for name in methods}
+    bare: dict[str, list[bool]] = {name: [] for name in methods}
+    pictures: list[tuple[float, str, Example, NDArray[np.bool_]]] = []
+    stages: list[float] = []
+    for index, example in enumerate(source):
+        quality = assess_quality(example.photo).score
+        for name, method in methods.items():
+            started = time.process_time()
+            mask, found, confidence = method(example.photo)
+            seconds = time.process_time() - started
+            error = float(mask.sum()) / max(1, int(example.mask.sum())) - 1
+            overlap = dice(mask, example.mask) if found else 0.0
+            rows[name].append(Row(overlap, found, error, seconds, quality, confidence))
+            if name != "otsu":
+                pictures.append((overlap, example.name, example, mask))
+        pictures = sorted(pictures, key=lambda picture: picture[:2])[:_SHEET_PHOTOS]
+        stages.append(_time_stages(example.photo, used))
+        tiles = lesion_free_tiles(example.photo.pixels, example.mask, np.random.default_rng([seed, index]), tiles=1)
+        for tile in tiles:
+            for name, method in methods.items():
+                bare[name].append(method(Photo.from_array(tile))[1])
+    if not stages:
+        raise SourceNotFoundError(f"no photos of split {split!r} with a mask; is index.csv there?")
+    _draw_worst(out / "worst.png", pictures)
+    figures = {name: summarise(rows[name], bare[name], seed) for name in methods}
+    _print(figures)
+    return {
+        "photos": len(stages),
+        "source": f"{Path(photos).name}, {split}" if photos else f"simulated, {patients} patients, seed {seed}",
+        "cpu_seconds_quality_segment_measure": round(float(np.median(stages)), 4),
+        "methods": figures,
+    }
+
+
+def summarise(rows: list[Row], bare: list[bool], seed: int = 1) -> dict[str, Any]:
+    """Figures of one method over all photos, with 95% intervals of the means."""
+    overlap = np.array([row.dice for row in rows])
+    jaccard = overlap / (2 - overlap)
+    scored = np.where(jaccard >= JACCARD_THRESHOLD, jaccard, 0.0)
+    errors = np.abs([row.area_error for row in rows if row.found])
+    picks = np.random.default_rng(seed).integers(0, len(rows), (_RESAMPLES, len(rows)))
+
+    def interval(values: NDArray[np.float64]) -> list[float]:
+        return [round(float(end), 4) for end in np.percentile(values[picks].mean(axis=1), [2.5, 97.5])]
+
+    return {
+        "dice_mean": round(float(overlap.mean()), 4),
+        "dice_mean_interval": interval(overlap),
+        "dice_median": round(float(np.median(overlap)), 4),
+        "dice_below_half": round(float((overlap < 0.5).mean()), 4),
+        "jaccard_mean": round(float(jaccard.mean()), 4),
+        "jaccard_thresholded": round(float(scored.mean()), 4),
+        "jaccard_thresholded_interval": interval(scored),
+        "found": round(float(np.mean([row.found for row in rows])), 4),
+        "area_error_median": round(float(np.median(errors)), 4) if errors.size else None,
+        "area_error_p95": round(float(np.percentile(errors, 95)), 4) if errors.size else None,
+        "bare_skin_tiles": len(bare),
+        "found_on_bare_skin": round(float(np.mean(bare)), 4) if bare else None,
+        "cpu_seconds_median": round(float(np.median([row.seconds for row in rows])), 4),
+    }
+
+
+def otsu(photo: Photo) -> tuple[NDArray[np.bool_], bool, float]:
+    """The peer: the darker class of Otsu's threshold on the smoothed grey photo, its largest part without holes."""
+    import cv2
+
+    grey = cv2.cvtColor(photo.pixels, cv2.COLOR_RGB2GRAY)
+    smooth = cv2.GaussianBlur(grey, (0, 0), max(0.5, _OTSU_BLUR * max(photo.shape)))
+    _, dark = cv2.threshold(smooth, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
+    if count == 1:
+        return np.zeros(photo.shape, dtype=np.bool_), False, 0.0
+    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    return fill_holes(labels == largest), True, 1.0
+
+
+def simulated(folder: Path, patients: int, seed: int) -> Iterator[Example]:
+    """Close-up photos of a simulated archive with their true masks; the archive is written to `folder`."""
+    import pyarrow.parquet as pq
+
+    from longderm.archive import read_photo
+    from longderm.simulate import simulate_archive
+
+    simulate_archive(folder, patients, seed, masks=True)
+    for row in pq.read_table(folder / "truth" / "photos.parquet").to_pylist():
+        if row["modality"] != "total_body" and row["mask_path"]:
+            mask = _read_mask(folder / row["mask_path"])
+            photo = read_photo(folder / row["path"])
+            if mask.shape == photo.shape and mask.any():
+                yield Example(str(row["path"]), photo, mask)
+
+
+def write_release(folder: Path, photos: Path, seed: int, limit: int = 0) -> None:
+    """Fit a segmenter to the "train" split of an ISIC-layout folder and write its config to `folder`."""
+    names = _pick(_names(photos, "train"), limit)
+
+    def reader(name: str) -> Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+        def read() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+            example = _load(photos, name)
+            return example.photo.pixels, example.mask
+
+        return read
+
+    config = fit_segmenter([reader(name) for name in names], seed) | _CHOSEN
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def _ours(photo: Photo, release: Release) -> tuple[NDArray[np.bool_], bool, float]:
+    result: Segmentation = segment(photo, release)
+    return result.mask, result.found, result.confidence
+
+
+def _time_stages(photo: Photo, release: Release) -> float:
+    started = time.process_time()
+    assess_quality(photo)
+    measure(photo, segment(photo, release))
+    return time.process_time() - started
+
+
+def _read_release(folder: str) -> Release:
+    if not folder:
+        return load_release("segmentation", "0.1.0")
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise SourceNotFoundError("--release must name a folder with a config.json in it")
+    return Release("segmentation", "fitted", json.loads(path.read_text()), "", Path(folder))
+
+
+def _names(folder: Path, split: str) -> list[str]:
+    if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
+        raise SourceNotFoundError("--photos must name a folder with images/ and masks/ in it")
+    names = sorted(path.stem for path in (folder / "images").iterdir())
+    index = folder / "index.csv"
+    if index.is_file():
+        chosen = {line.split(",")[0] for line in index.read_text().splitlines() if line.split(",")[1] == split}
+        names = [name for name in names if name in chosen]
+    masked = {path.stem.removesuffix("_segmentation") for path in (folder / "masks").iterdir()}
+    return [name for name in names if name in masked]
+
+
+def _pick(names: list[str], limit: int) -> list[str]:
+    return names if not limit or len(names) <= limit else [names[i * len(names) // limit] for i in range(limit)]
+
+
+def _load(folder: Path, name: str) -> Example:
+    from longderm.archive import read_photo
+
+    photo = read_photo(sorted((folder / "images").glob(f"{name}.*"))[0])
+    return Example(name, photo, _read_mask(sorted((folder / "masks").glob(f"{name}*"))[0]))
+
+
+def _read_mask(path: Path) -> NDArray[np.bool_]:
+    import cv2
+
+    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise SourceNotFoundError(f"mask {path.name} cannot be read; it must be a PNG")
+    return np.asarray(mask > 0)
+
+
+def _draw_worst(path: Path, pictures: list[tuple[float, str, Example, NDArray[np.bool_]]]) -> None:
+    import cv2
+
+    side, label = _SHEET_SIDE_PX, 16
+    rows = -(-len(pictures) // _SHEET_COLUMNS)
+    sheet = np.zeros((rows * (side + label), _SHEET_COLUMNS * side, 3), dtype=np.uint8)
+    for index, (overlap, name, example, mask) in enumerate(pictures):
+        scale = side / max(example.photo.shape)
+        size = tuple(max(1, round(length * scale)) for length in reversed(example.photo.shape))
+        tile = np.ascontiguousarray(cv2.resize(example.photo.pixels, size, interpolation=cv2.INTER_AREA))
+        for part, colour in ((example.mask, (0, 255, 0)), (mask, (255, 0, 0))):
+            small = cv2.resize(part.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+            contours, _ = cv2.findContours(small, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(tile, contours, -1, colour, 1)
+        top, left = (index // _SHEET_COLUMNS) * (side + label), (index % _SHEET_COLUMNS) * side
+        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+        text = f"{Path(name).stem[-14:]} {overlap:.2f}"
+        cv2.putText(sheet, text, (left + 2, top + side + 12), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (255, 255, 255), 1)
+    cv2.imwrite(str(path), sheet[..., ::-1])
+
+
+def _print(figures: dict[str, dict[str, Any]]) -> None:
+    names = list(figures)
+    print(f"{'':<30}" + "".join(f"{name:>22}" for name in names))
+    for key in next(iter(figures.values())):
+        cells = [figures[name][key] for name in names]
+        texts = ["-".join(f"{end:.3f}" for end in cell) if isinstance(cell, list) else str(cell) for cell in cells]
+        print(f"{key:<30}" + "".join(f"{text:>22}" for text in texts))
