@@ -117,7 +117,10 @@ def build_common_view(
     warped = bring(source)
     lesion_b = _reduce_mask(masks[0], shape)
     lesion_f = bring(_reduce_soft(masks[1], source_shape)) > 127
-    seen = find_field_of_view(small) & bring_mask(find_field_of_view(source))
+    # A median at the rim of either photo would mix in what lies beyond it.
+    rim = np.ones((MEDIAN_WINDOW_PX + 2, MEDIAN_WINDOW_PX + 2), np.uint8)
+    both_see = find_field_of_view(small) & bring_mask(find_field_of_view(source))
+    seen = np.asarray(cv2.erode(both_see.astype(np.uint8), rim) > 0)
     covered_b, covered_f = (
         _covered(small, lesion_b),
         bring_mask(_covered(source, _reduce_mask(masks[1], source_shape))),

