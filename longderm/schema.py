@@ -268,7 +268,11 @@ _SPECS = [
             ("long_diam_px", pa.float64(), "longest diameter in native pixels"),
             ("eccentricity", pa.float64(), "of the ellipse with the same second moments, 0 to 1"),
             ("border_irregularity", pa.float64(), "perimeter squared over 4 pi area; 1 for a disc"),
-            ("asymmetry_shape", pa.float64(), "non-overlap on mirroring about the perpendicular axes with least of it, 0 to 1"),
+            (
+                "asymmetry_shape",
+                pa.float64(),
+                "non-overlap on mirroring about the perpendicular axes with least of it, 0 to 1",
+            ),
             ("asymmetry_colour", pa.float64(), "mean Lab distance between mirrored halves"),
             ("colour_count", pa.int32(), "how many of the six dermoscopic colours cover at least 3%"),
             ("colour_variegation", pa.float64(), "spread of Lab inside the lesion"),

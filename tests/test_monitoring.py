@@ -1,4 +1,4 @@
-"""The commands' verbs: find what a reference or number stands for, report with and without the link table, leak nothing."""
+"""The verbs of the commands: find what a reference or number stands for, write reports, leak nothing."""
 
 from __future__ import annotations
 
