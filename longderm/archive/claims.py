@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 
 #: Photos of skin older than this are none; a date before it is a device's placeholder (1900-01-01 and the like).
@@ -102,7 +102,7 @@ class Claims:
 
     def to_json(self) -> str:
         """The same claims give the same text; what is not said is left out."""
-        return json.dumps({k: v for k, v in asdict(self).items() if v is not None}, sort_keys=True, ensure_ascii=False)
+        return json.dumps({k: v for k, v in vars(self).items() if v is not None}, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Claims:

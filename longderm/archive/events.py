@@ -56,8 +56,10 @@ def event_rows(
             "diagnosis": event.diagnosis,
         }
     mine = {str(row[0]) for row in link.query("SELECT event_id FROM events WHERE source = ?", (source.key,))}
-    with link.transaction() as connection:
-        connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?)", [(e, source.key) for e in sorted(rows)])
+    if set(rows) - mine:
+        with link.transaction() as connection:
+            new = [(event_id, source.key) for event_id in sorted(rows)]
+            connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?)", new)
     empty = {"event_day": None, "event_kind": None, "diagnosis": None}
     withdrawn = {e: {**current[e], **empty} for e in mine - set(rows) if e in current}
     return [*rows.values(), *withdrawn.values()], lesions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from longderm.archive.claims import Claims
@@ -80,8 +80,10 @@ class Identities:
         self._name(patient, "label", label, lesion)
         return lesion
 
-    def save(self, origins: dict[str, str], patients: Iterable[str], not_before: dict[str, str | None]) -> None:
+    def save(self, origins: dict[str, str], patients: Collection[str], not_before: dict[str, str | None]) -> None:
         """Write patients with their frozen origins, the lesions' names and the days of future files, all or nothing."""
+        if not (patients or origins or not_before or self._new_names):
+            return
         with self.link.transaction() as connection:
             connection.executemany(
                 "INSERT INTO patients (patient_id, issuer, source_id, origin) VALUES (?, ?, ?, ?)"

@@ -134,7 +134,11 @@ class LinkTable:
 
     def register_files(self, paths: Iterable[Path], source: str) -> None:
         """Remember the paths of files under their references; `source` is the key of the archive they belong to."""
+        known = set(self.query("SELECT file_ref, source FROM files"))
         rows = [(self.file_ref(path), os.fsencode(path.absolute()), source) for path in paths]
+        rows = [row for row in rows if (row[0], source) not in known]
+        if not rows:
+            return
         with self.transaction() as connection:
             connection.executemany(
                 "INSERT INTO files (file_ref, path, source) VALUES (?, ?, ?)"
@@ -233,5 +237,6 @@ def _connect(folder: Path, create: bool) -> sqlite3.Connection:
     # a rollback journal, unlike a write-ahead log, also holds on network mounts; SQLite gives it the table's own mode
     connection = sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     if create:
-        connection.executescript(_LAYOUT)
+        # as one transaction: a kill leaves all tables or none, and the disk is waited for once
+        connection.executescript(f"BEGIN IMMEDIATE; {_LAYOUT} COMMIT;")
     return connection

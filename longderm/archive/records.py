@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from longderm.archive.claims import Claims
@@ -34,8 +34,8 @@ class FileRecord:
 
     def to_json(self) -> str:
         """The record as text."""
-        plain: dict[str, Any] = {k: v for k, v in asdict(self).items() if v is not None and k != "claims"}
-        plain["claims"] = json.loads(self.claims.to_json())
+        plain: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
+        plain["claims"] = {name: value for name, value in vars(self.claims).items() if value is not None}
         return json.dumps(plain, sort_keys=True)
 
     @classmethod

@@ -225,11 +225,15 @@ def _write(
     link: LinkTable, source: SourceSpec, pending: list[_Waiting], waiting: set[str], ready: list[FileRecord]
 ) -> None:
     """Replace what waits of this source: the pending files, and records that no longer fit their file."""
+    before = link.query("SELECT file_ref FROM pending WHERE source = ?", (source.key,))
+    spooled = [str(row[0]) for row in link.query("SELECT file_ref FROM spool WHERE source = ?", (source.key,))]
+    if not (before or spooled or pending or ready):
+        return
     with link.transaction() as connection:
         connection.execute("DELETE FROM pending WHERE source = ?", (source.key,))
         connection.executemany("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?, ?, ?)", pending)
-        old = [row[0] for row in connection.execute("SELECT file_ref FROM spool WHERE source = ?", (source.key,))]
-        connection.executemany("DELETE FROM spool WHERE file_ref = ?", [(ref,) for ref in old if ref not in waiting])
+        old = [(ref,) for ref in spooled if ref not in waiting]
+        connection.executemany("DELETE FROM spool WHERE file_ref = ?", old)
         connection.executemany(
             "INSERT OR REPLACE INTO spool VALUES (?, ?, ?)",
             [(record.file_ref, source.key, record.to_json()) for record in ready],

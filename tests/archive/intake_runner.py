@@ -86,6 +86,7 @@ class Clinic:
         self.link = link or root.with_name(root.name + ".link")
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in INTAKE_TABLES}
         self.last: dict[str, int] = {}
+        self._sorted: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         root.mkdir(parents=True, exist_ok=True)
 
     def table(self, name: str) -> pa.Table:
@@ -97,7 +98,11 @@ class Clinic:
 
     def current(self, name: str) -> list[dict[str, Any]]:
         """The current rows, sorted by key."""
-        return sorted(self.table(name).to_pylist(), key=lambda row: row[TABLES[name].key[0]])
+        size = len(self.rows[name])
+        if self._sorted.get(name, (-1, []))[0] != size:
+            rows = sorted(self.table(name).to_pylist(), key=lambda row: row[TABLES[name].key[0]])
+            self._sorted[name] = (size, rows)
+        return self._sorted[name][1]
 
     def scan(self, as_of: date = AS_OF, **options: Any) -> Scan:
         """Only the scan."""
