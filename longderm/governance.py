@@ -34,7 +34,17 @@ SCALE_TOLERANCE = 1.15
 _REMOVALS = {"excision": "excised", "biopsy": "biopsied", "histology": "examined by histology"}
 
 #: Caveat codes of a photo, in words; a code that is not listed is shown as it is.
-_CAVEAT_TEXTS = {"burned_in_not_excluded": "text burnt into the pixels is not excluded"}
+CAVEAT_TEXTS = {
+    "burned_in_not_excluded": "text burnt into the pixels is not excluded",
+    "date_not_of_acquisition": "dated by another date than that of the photo",
+    "derived_image": "not the camera's own image, but one derived from it",
+    "exif_unreadable": "orientation not certain (EXIF unreadable)",
+    "filed_under_two_lesions": "the same photo is filed under two lesions",
+    "icc_profile_unusable": "colours not certain (colour profile unusable)",
+    "modality_assumed": "taken for dermoscopy, the file does not say",
+    "same_pixels_as_other_day": "the same pixels are also filed under another day",
+    "transparent_pixels": "transparent pixels were filled",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,7 +338,7 @@ def _pregnancy(_: Change | None, facts: Facts) -> str | None:
 def _photo_caveats(_: Change | None, facts: Facts) -> str | None:
     """A photo brings caveats from intake, such as text burnt into it that is not excluded."""
     codes = sorted({code for _, photo in facts.photos for code in photo.caveats})
-    return "; ".join(_CAVEAT_TEXTS.get(code, code.replace("_", " ")) for code in codes) if codes else None
+    return "; ".join(CAVEAT_TEXTS.get(code, code.replace("_", " ")) for code in codes) if codes else None
 
 
 def _no_scale(_: Change | None, facts: Facts) -> str | None:

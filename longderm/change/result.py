@@ -32,7 +32,8 @@ class Change:
     """What differs between the two photos of a pair.
 
     score: 0 (nothing beyond noise) to 1, None where nothing can be said; p_value: conformal p-value of "no change",
-    None without a calibration; reasons: what changed, or why nothing can be said; deltas: sorted by measure;
+    None without a calibration; reasons: what changed, the largest in multiples of its MDC first, or why nothing can
+    be said; deltas: sorted by measure;
     heatmap: float32 (H, W) on the baseline's native grid, colour difference in Lab units, NaN outside of what both
     photos show; area_change_percent: in the frame of the alignment; area_change_mm2: None without a scale in both
     photos; model: the release that scored it.

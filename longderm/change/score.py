@@ -79,7 +79,7 @@ def score_change(
     score = score_of(observations, model) if model.weights else None
     size_mm = _size_in_mm(taken, photos, model)
     deltas = sorted([*(to_delta(o, model) for o in observations), *size_mm], key=lambda d: d.measure)
-    above = [sentence(d) for d in deltas if d.exceeds_mdc]
+    above = [sentence(d) for d in sorted(deltas, key=_by_excess) if d.exceeds_mdc]
     if not view.skin_known:
         above.append("colour not compared: too little skin around the lesion is seen in both photos")
     if score is None:
@@ -148,6 +148,11 @@ def _ratio(name: str, baseline: float | None, followup: float | None, frame: flo
         return None
     ratio = followup / frame / baseline
     return Observation(name, math.log(ratio), 100.0, 100.0 * ratio)
+
+
+def _by_excess(delta: Delta) -> tuple[float, str]:
+    """The largest difference, as a multiple of its MDC, first."""
+    return (-round(abs(delta.delta) / delta.mdc, 6) if delta.mdc else 0.0, delta.measure)
 
 
 def _difference(name: str, baseline: float | None, followup: float | None) -> Observation | None:

@@ -116,10 +116,17 @@ def test_the_heat_map_says_nothing_where_only_one_photo_looks(baseline):
     assert np.isnan(heat[:, 265:]).all() and np.isfinite(heat[:, 40:250]).all()
 
 
-def test_the_same_pair_gives_the_same_map_to_the_last_bit(baseline):
+def test_the_same_pair_gives_the_same_result_to_the_last_bit_on_one_thread_and_on_four(baseline):
+    import cv2
+
     followup = lesion_photo(blotch=0.5, gain=(0.9, 0.9, 0.8))
-    first, second = (heat_map(compared(baseline, followup)[0], SIDE) for _ in range(2))
-    assert first.tobytes() == second.tobytes()
+    before, results = cv2.getNumThreads(), []
+    for threads in (1, 4):
+        cv2.setNumThreads(threads)
+        view, maps = compared(baseline, followup)
+        results.append((heat_map(view, SIDE).tobytes(), maps))
+    cv2.setNumThreads(before)
+    assert results[0] == results[1]
 
 
 def test_the_drawing_leaves_small_differences_alone_dims_the_unseen_and_marks_the_rest():
