@@ -45,13 +45,24 @@ def to_srgb_pixels(
     (unsupported_syntax) for pixels without a defined way to 8-bit colour (floating point, Lab, 32-bit).
     """
     width, height = image.size
+    return strips_to_srgb((height, width), lambda top, bottom: image.crop((0, top, width, bottom)), profile, bits)
+
+
+def strips_to_srgb(
+    shape: tuple[int, int],
+    strip_of: Callable[[int, int], Image.Image],
+    profile: bytes | None = None,
+    bits: int | None = None,
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """The same for a photo of `shape` (height, width) that is had in strips: `strip_of(top, bottom)`."""
+    height, width = shape
     out = np.empty((height, width, 3), np.uint8)
     step = max(1, STRIP_PIXELS // width)
     caveats: set[str] = set()
     convert: Converter | None = None
     for top in range(0, height, step):
         bottom = min(height, top + step)
-        strip, transparent = _flatten(image.crop((0, top, width, bottom)), bits)
+        strip, transparent = _flatten(strip_of(top, bottom), bits)
         if transparent:
             caveats.add("transparent_pixels")
         if convert is None:

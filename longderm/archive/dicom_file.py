@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from longderm.errors import UnusablePhotoError
 
@@ -40,19 +39,16 @@ _HEAD_BYTES = 512
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
-def open_dicom(data: bytes) -> Dataset:
-    """Parse the bytes of a DICOM file (call it within `silenced`).
+def open_dicom(stream: BinaryIO) -> Dataset:
+    """Parse a DICOM file that is open for reading (call it within `silenced`).
 
-    Raises UnusablePhotoError: not_an_image, unsupported_syntax, unsupported_modality, truncated, unreadable.
+    Raises UnusablePhotoError: unsupported_syntax, unsupported_modality, truncated, unreadable.
     """
     from pydicom import dcmread
     from pydicom.filereader import read_dataset
 
-    if data[128:132] != b"DICM":
-        raise UnusablePhotoError("not_an_image", "no DICOM marker at its place")
     try:
         # PS3.10 7.1: group 2 is always explicit VR, little endian
-        stream = io.BytesIO(data)
         stream.seek(_META_START)
         meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
         syntax = str(meta.get("TransferSyntaxUID", ""))
@@ -67,7 +63,8 @@ def open_dicom(data: bytes) -> Dataset:
         # checked before the data set is parsed: the deflated syntax would be unpacked without a limit
         raise UnusablePhotoError("unsupported_syntax", f"transfer syntax {_uid(syntax)}")
     try:
-        dataset = dcmread(io.BytesIO(data))
+        stream.seek(0)
+        dataset = dcmread(stream)
     except Exception as error:
         raise _parse_error(error) from None
     sop_class = sop_class or text(dataset, "SOPClassUID") or ""

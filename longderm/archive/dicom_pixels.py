@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.archive.colour import scale_to_8_bits, to_srgb_pixels
+from longderm.archive.colour import scale_to_8_bits, strips_to_srgb
 from longderm.archive.dicom_file import TRANSFER_SYNTAXES, items, number, text, value
 from longderm.archive.images import Decoded, check_scans, check_size, load
 from longderm.archive.jpeg2000 import decode_deep, is_deep
@@ -43,6 +43,8 @@ def decode_dicom(dataset: Dataset, max_megapixels: float) -> Decoded:
 
     Raises UnusablePhotoError: too_large, multi_frame, truncated, unsupported_syntax, anisotropic_pixels, unreadable.
     """
+    from PIL import Image as PillowImage
+
     layout = _Layout(dataset)
     packing = TRANSFER_SYNTAXES[str(dataset.file_meta.TransferSyntaxUID)]
     check_size(layout.columns, layout.rows, max_megapixels, jpeg2000=packing == "jpeg2000")
@@ -64,14 +66,18 @@ def decode_dicom(dataset: Dataset, max_megapixels: float) -> Decoded:
             samples, photometric = _jpeg(frame, layout)
         else:
             samples, photometric = _jpeg2000(frame, layout)
-    levels, mode, caveats = _levels(samples, photometric, layout, dataset)
-    profile = _icc_profile(dataset)
-    if mode == "RGB" and profile is None:
-        pixels = levels
-    else:
-        pixels, unusable = to_srgb_pixels(_as_image(levels, mode), profile)
-        caveats += unusable
-    return Decoded(_square(pixels, aspect), "dicom", caveats)
+    mode, bits, caveats = _mode(photometric, layout, samples, dataset)
+    palette = _palette(dataset) if photometric == "PALETTE COLOR" else None
+
+    def strip_of(top: int, bottom: int) -> Image.Image:
+        strip = samples[top:bottom]
+        levels = scale_to_8_bits(strip, bits) if palette is None else palette[strip]
+        levels = 255 - levels if photometric == "MONOCHROME1" else np.ascontiguousarray(levels)
+        # by bytes, for Pillow's way from an array knows no YCbCr
+        return PillowImage.frombytes(mode, (layout.columns, len(strip)), levels.tobytes())
+
+    pixels, unusable = strips_to_srgb((layout.rows, layout.columns), strip_of, _icc_profile(dataset))
+    return Decoded(_square(pixels, aspect), "dicom", (*caveats, *unusable))
 
 
 def pixel_aspect(dataset: Dataset) -> float:
@@ -204,7 +210,7 @@ def _jpeg(frame: bytes, layout: _Layout) -> tuple[NDArray[Any], str]:
     Which colours the stream holds is told by its Adobe marker, else by its component names, else by Photometric
     Interpretation; a stream with reduced chroma cannot be RGB, whatever the header says.
     """
-    check_scans(frame, layout.columns, layout.rows)
+    check_scans(io.BytesIO(frame), layout.columns, layout.rows)
     image = _open(frame, "JPEG", layout)
     if layout.samples == 1:
         if image.mode != "L":
@@ -256,51 +262,34 @@ def _load(image: Image.Image) -> NDArray[Any]:
     return np.asarray(image)
 
 
-def _levels(
-    samples: NDArray[Any], photometric: str, layout: _Layout, dataset: Dataset
-) -> tuple[NDArray[np.uint8], str, tuple[str, ...]]:
-    """8-bit levels, contiguous; the mode (L, RGB or YCbCr) that Pillow calls them by; caveats."""
-    if photometric == "PALETTE COLOR":
-        return _palette(samples, dataset), "RGB", ()
+def _mode(
+    photometric: str, layout: _Layout, samples: NDArray[Any], dataset: Dataset
+) -> tuple[str, int, tuple[str, ...]]:
+    """The mode (L, RGB or YCbCr) that Pillow calls the samples by, their significant bits, and caveats."""
+    bits = 8 if samples.dtype == np.uint8 and layout.stored >= 8 else layout.stored
     if photometric in ("YBR_RCT", "YBR_ICT", "YBR_FULL_422"):
         raise UnusablePhotoError("unsupported_syntax", f"{photometric} outside its compression")
-    stored = layout.stored if samples.dtype != np.uint8 or layout.stored < 8 else 8
-    levels = np.ascontiguousarray(scale_to_8_bits(samples, stored))
     if not photometric.startswith("MONOCHROME"):
-        return levels, "YCbCr" if photometric == "YBR_FULL" else "RGB", ()
+        return ("YCbCr" if photometric == "YBR_FULL" else "RGB"), bits, ()
     if value(dataset, "WindowCenter") is not None or value(dataset, "VOILUTSequence") is not None:
         raise UnusablePhotoError("unsupported_syntax", "a greyscale image with a display window")
-    return 255 - levels if photometric == "MONOCHROME1" else levels, "L", ("greyscale",)
+    return "L", bits, ("greyscale",)
 
 
-def _as_image(levels: NDArray[np.uint8], mode: str) -> Image.Image:
-    from PIL import Image
-
-    return Image.frombytes(mode, (levels.shape[1], levels.shape[0]), levels)
-
-
-def _palette(indices: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+def _palette(dataset: Dataset) -> NDArray[np.uint8]:
+    """The colour of every index of 16 bits, uint8 (65536, 3); segmented tables are unfolded by pydicom."""
     from pydicom.pixels.processing import apply_color_lut
 
     try:
-        colours = np.asarray(apply_color_lut(indices, dataset))
-        descriptor = value(dataset, "RedPaletteColorLookupTableDescriptor")
-        entries, bits = int(descriptor[0]) or 65536, int(descriptor[2])
-        red = value(dataset, "RedPaletteColorLookupTableData")
+        colours = np.asarray(apply_color_lut(np.arange(2**16, dtype=np.uint16).reshape(256, 256), dataset))
+        bits = int(value(dataset, "RedPaletteColorLookupTableDescriptor")[2])
     except Exception:
         raise UnusablePhotoError("unreadable", "malformed palette") from None
-    if bits not in (8, 16) or colours.shape != (*indices.shape, 3):
+    if bits not in (8, 16) or colours.shape != (256, 256, 3):
         raise UnusablePhotoError("unreadable", "malformed palette")
-    if bits == 8:
-        return colours.astype(np.uint8)
+    table = colours.reshape(-1, 3)
     # some devices write 8-bit values into 16-bit entries: then the whole table stays below 256
-    tables = [
-        value(dataset, f"{name}PaletteColorLookupTableData") or b""
-        for name in ("Red", "Green", "Blue")
-        if red is not None
-    ]
-    narrow = bool(tables) and all(len(t) >= 2 * entries and max(t[1 : 2 * entries : 2], default=0) == 0 for t in tables)
-    return colours.astype(np.uint8) if narrow else scale_to_8_bits(colours.astype(np.uint16), 16)
+    return scale_to_8_bits(table.astype(np.uint16), 8 if bits == 8 or table.max() < 256 else 16)
 
 
 def _icc_profile(dataset: Dataset) -> bytes | None:

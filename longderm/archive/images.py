@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,9 @@ _TIFF_MAX_PAGES = 8
 #: EXIF tags: orientation, the camera's manufacturer and model.
 _ORIENTATION, _MAKE, _MODEL = 0x0112, 0x010F, 0x0110
 
+#: Files are looked through in pieces of this size.
+_CHUNK_BYTES = 2**20
+
 #: A device's name longer than this is a remark.
 _DEVICE_LENGTH = 64
 
@@ -64,18 +67,20 @@ class Decoded:
     device: str | None = None
 
 
-def decode_image(data: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Decoded:
-    """Decode the bytes of an image file, its orientation and colour profile applied.
+def decode_image(source: bytes | BinaryIO, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Decoded:
+    """Decode an image file (open for reading, or its bytes), its orientation and colour profile applied.
 
     Raises UnusablePhotoError: not_an_image, too_large, multi_frame, truncated, unsupported_syntax or unreadable.
     """
     from PIL import Image, UnidentifiedImageError
 
     _load_plugins()
+    # read as it is decoded: the bytes of an uncompressed photo need not be in memory beside its pixels
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the size is checked against our own limit, odd tags end as caveats
         try:
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image = Image.open(stream, formats=_FORMATS)
         except Image.DecompressionBombError:
             raise UnusablePhotoError("too_large", "the header announces more pixels than any camera has") from None
         except UnidentifiedImageError:
@@ -86,10 +91,10 @@ def decode_image(data: bytes, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) ->
         with image:
             check_size(*image.size, max_megapixels, jpeg2000=image.format == "JPEG2000")
             if image.format in ("JPEG", "MPO"):
-                check_scans(data, *image.size)
+                check_scans(stream, *image.size)
             _check_packing(image)
             _check_frames(image)
-            return _decode(image, data)
+            return _decode(image, stream)
 
 
 def _load_plugins() -> None:
@@ -114,10 +119,16 @@ def check_size(width: int, height: int, max_megapixels: float, jpeg2000: bool = 
         raise UnusablePhotoError("unreadable", f"{width}x{height} pixels")
 
 
-def check_scans(data: bytes, width: int, height: int) -> None:
+def check_scans(stream: BinaryIO, width: int, height: int) -> None:
     """Refuse a JPEG with so many scans that decoding takes too long: UnusablePhotoError (unreadable)."""
-    # in entropy-coded data 0xFF is always followed by 0x00, so that these two bytes are a start of scan
-    scans = data.count(b"\xff\xda")
+    place = stream.tell()
+    stream.seek(0)
+    scans, last = 0, b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        # in entropy-coded data 0xFF is always followed by 0x00, so that these two bytes are a start of scan
+        scans += (last + chunk).count(b"\xff\xda")
+        last = chunk[-1:]
+    stream.seek(place)
     if scans > max(JPEG_SCANS, JPEG_SCAN_MEGAPIXELS / (width * height / 1e6)):
         raise UnusablePhotoError("unreadable", "a JPEG of more scans than encoders write")
 
@@ -164,14 +175,15 @@ def _tag(image: Image.Image, tag: int) -> Any:
     return value[0] if isinstance(value, tuple) and value else value
 
 
-def _decode(image: Image.Image, data: bytes) -> Decoded:
+def _decode(image: Image.Image, stream: BinaryIO) -> Decoded:
     profile = image.info.get("icc_profile")
     name = {"MPO": "jpeg", "JPEG2000": "jpeg2000"}.get(str(image.format), str(image.format).lower())
     bits = _significant_bits(image)
-    if image.format == "JPEG2000" and is_deep(data):
+    if image.format == "JPEG2000" and _is_deep(stream):
         from PIL import Image
 
-        image = Image.fromarray(decode_deep(data))
+        stream.seek(0)
+        image = Image.fromarray(decode_deep(stream.read()))
     else:
         load(image)
     caveats: tuple[str, ...] = ()
@@ -184,6 +196,14 @@ def _decode(image: Image.Image, data: bytes) -> Decoded:
     pixels, colour = to_srgb_pixels(image, profile if isinstance(profile, bytes) else None, bits)
     image.close()  # before turning, which makes a copy
     return Decoded(oriented(pixels, orientation), name, (*caveats, *colour), device)
+
+
+def _is_deep(stream: BinaryIO) -> bool:
+    place = stream.tell()
+    stream.seek(0)
+    deep = is_deep(stream.read(_CHUNK_BYTES))
+    stream.seek(place)
+    return deep
 
 
 def load(image: Image.Image) -> None:

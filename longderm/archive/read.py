@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,44 +72,51 @@ def open_photo(path: str | Path, row: Mapping[str, Any], max_megapixels: float =
     return Photo(contents.decoded.pixels, PhotoMeta(**meta, caveats=tuple(row["caveats"] or ())))
 
 
-def read_bytes(path: Path, max_megapixels: float) -> bytes:
-    """The bytes of a file that is not too large for `max_megapixels`.
-
-    Raises UnusablePhotoError (too_large), SourceNotFoundError, AccessError.
-    """
+def read_contents(path: Path, max_megapixels: float) -> Contents:
+    """Read and decode a file. Raises UnusablePhotoError, SourceNotFoundError, AccessError."""
     try:
-        size = path.stat().st_size
-        if size > max_megapixels * 1e6 * _MAX_BYTES_PER_PIXEL + _HEADER_BYTES:
-            raise UnusablePhotoError("too_large", f"a file of {size / 1e6:.0f} MB")
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > max_megapixels * 1e6 * _MAX_BYTES_PER_PIXEL + _HEADER_BYTES:
+                raise UnusablePhotoError("too_large", f"a file of {size / 1e6:.0f} MB")
+            head = stream.read(SNIFF_BYTES)
+            if not head:
+                raise UnusablePhotoError("truncated", "the file is empty")
+            stream.seek(0)
+            if image_format(head) == "dicom":
+                return _read_dicom(stream, max_megapixels)
+            return _read_image(stream, max_megapixels)
     except FileNotFoundError:
         raise SourceNotFoundError("the photo's file does not exist; check the path") from None
     except OSError as error:
         raise AccessError(f"the photo's file cannot be read ({type(error).__name__}); check its permissions") from None
 
 
-def read_contents(path: Path, max_megapixels: float) -> Contents:
-    """Read and decode a file once. Raises UnusablePhotoError, SourceNotFoundError, AccessError."""
-    data = read_bytes(path, max_megapixels)
-    if not data:
-        raise UnusablePhotoError("truncated", "the file is empty")
-    if image_format(data[:SNIFF_BYTES]) != "dicom":
-        with silenced():
-            decoded = decode_image(data, max_megapixels)
-        identity = ("sha256", hashlib.sha256(data).hexdigest())
-        claims = Claims(device=decoded.device)
-        return Contents(decoded, claims, identity, ("burned_in_not_excluded", *decoded.caveats))
+def _read_image(stream: io.BufferedReader, max_megapixels: float) -> Contents:
+    identity = _digest(stream)
+    with silenced():
+        decoded = decode_image(stream, max_megapixels)
+    return Contents(decoded, Claims(device=decoded.device), identity, ("burned_in_not_excluded", *decoded.caveats))
+
+
+def _digest(stream: io.BufferedReader) -> tuple[str, str]:
+    stream.seek(0)
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    stream.seek(0)
+    return "sha256", digest
+
+
+def _read_dicom(stream: io.BufferedReader, max_megapixels: float) -> Contents:
     with silenced(pydicom=True):
-        dataset = open_dicom(data)
+        # parsed from the file, not from its bytes: a large photo would be in memory twice
+        dataset = open_dicom(stream)
         header = read_header(dataset)
-        uid = header.sop_uid
-        identity = ("sop", uid) if uid else ("sha256", hashlib.sha256(data).hexdigest())
-        del data  # the data set holds a copy of the pixels; a large file would be in memory twice
         if header.claims.modality_problem:
             raise UnusablePhotoError("unsupported_modality", header.claims.modality_problem)
         if header.burned_in:
             raise UnusablePhotoError("burned_in_annotation", "BurnedInAnnotation is YES")
         decoded = decode_dicom(dataset, max_megapixels)
+    identity = ("sop", header.sop_uid) if header.sop_uid else _digest(stream)
     unsaid = () if header.burned_in is False else ("burned_in_not_excluded",)
     return Contents(decoded, header.claims, identity, (*unsaid, *header.caveats, *decoded.caveats))
 

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from dicom_writer import COLOURS, colour_card, patch_means, swapped_profile
+from dicom_writer import COLOURS, colour_card, dataset, file_bytes, patch_means, swapped_profile, with_samples
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -355,3 +355,36 @@ def test_the_orientations_of_real_files(shared_data: Path) -> None:
         for photo in photos:
             assert photo.shape == photos[1].shape
             assert np.abs(photo.astype(int) - photos[1]).mean() < 5
+
+
+_PEAK = """
+import sys
+from longderm.archive import read_photo
+peak = lambda: next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) * 1024
+read_photo(sys.argv[1])
+before = peak()
+pixels = read_photo(sys.argv[2]).pixels
+print((peak() - before) / (pixels.shape[0] * pixels.shape[1]))
+"""
+
+#: Bytes a pixel that decoding may take: with these, and 0.1 GB for the process, the default limits stay below 1 GB.
+BYTES_PER_PIXEL = 11.0
+BYTES_PER_PIXEL_JPEG2000 = 21.0
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "RGBA", "TIFF", "JPEG2000", "dicom by plane"])
+def test_memory_is_in_proportion_to_the_pixels(kind: str, tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    limit = BYTES_PER_PIXEL_JPEG2000 if kind == "JPEG2000" else BYTES_PER_PIXEL
+    for path, factor in ((small, 1), (large, 60)):
+        pixels = np.tile(CARD, (factor, factor, 1))
+        exif = Image.Exif()
+        exif[274] = 6
+        if kind == "dicom by plane":
+            path.write_bytes(file_bytes(with_samples(dataset(), pixels, "YBR_FULL", planar=1)))
+        elif kind == "RGBA":
+            path.write_bytes(saved(Image.fromarray(np.dstack([pixels, pixels[..., :1]])), "PNG", compress_level=1))
+        else:
+            path.write_bytes(saved(Image.fromarray(pixels), kind, **({} if kind == "JPEG2000" else {"exif": exif})))
+    done = subprocess.run([sys.executable, "-c", _PEAK, small, large], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < limit
