@@ -115,5 +115,8 @@ def _link(store: str | Path, settings: Settings, *, required: bool) -> LinkTable
 
 
 def _is_simulated(tables: Any) -> bool:
+    """Whether every device that photos name is one of the simulator's."""
+    from longderm.simulate.devices import INVENTED_MAKERS
+
     devices = {device for device in tables["photos"]["device"].to_pylist() if device}
-    return bool(devices) and all("simulated" in device.lower() for device in devices)
+    return bool(devices) and all(device.startswith(tuple(INVENTED_MAKERS)) for device in devices)

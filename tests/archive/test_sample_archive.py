@@ -14,7 +14,7 @@ from intake_runner import Clinic
 
 from longderm.archive import LinkTable
 
-SAMPLE = Path(__file__).parents[2] / "sample_data"
+SAMPLE = Path(__file__).parents[2] / "sample_data" / "archive"
 
 #: The truth's site, and what the store says of it.
 SPECIAL = {"face": "face", "sole": "acral", "nail": "nail"}

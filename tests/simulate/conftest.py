@@ -41,4 +41,4 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
 
 @pytest.fixture(scope="session")
 def sample() -> Simulated:
-    return read_truth(Path(__file__).parents[2] / "sample_data")
+    return read_truth(Path(__file__).parents[2] / "sample_data" / "archive")
