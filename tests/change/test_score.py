@@ -52,13 +52,19 @@ def test_a_lesion_photographed_again_tanned_and_turned_is_not_above_the_noise(st
 
 
 @pytest.mark.parametrize(
-    "lesion", [{"blotch": 1.2}, {"radius": 58.0}, {"bulge": 0.45}], ids=["blotch", "growth", "bulge"]
+    ("lesion", "told"),
+    [({"blotch": 1.2}, "local colour"), ({"radius": 58.0}, "area"), ({"bulge": 0.45}, "uneven movement of the border")],
+    ids=["blotch", "growth", "bulge"],
 )
-def test_what_changes_scores_higher_than_what_does_not_and_is_above_the_noise(baseline, stable, lesion):
+def test_what_changes_scores_higher_than_what_does_not_and_is_told_with_its_mdc(baseline, stable, lesion, told):
     changed = score_change(baseline, photographed(similarity(1.02, -8), **lesion))
-    assert changed.score > stable.score and changed.p_value < stable.p_value
+    assert changed.score > stable.score + 0.2 and changed.p_value < stable.p_value
+    assert any(reason.startswith(told) and "MDC" in reason for reason in changed.reasons)
+
+
+def test_a_lesion_that_grew_in_every_sense_is_above_the_noise(baseline):
+    changed = score_change(baseline, photographed(similarity(1.02, -8), radius=58.0, blotch=1.2, density=1.3))
     assert changed.p_value <= 0.05
-    assert any("MDC" in reason for reason in changed.reasons)
 
 
 def test_growth_is_told_in_the_frame_of_the_alignment_whatever_the_zoom(baseline):
