@@ -237,16 +237,16 @@ def _relative_gain(
     design = np.column_stack([np.ones(len(ys)), xs / unit, ys / unit])
     if not _surrounds(ring, lesion):
         design = design[:, :1]
-    grid_y, grid_x = np.mgrid[0:height, 0:width]
+    across = (np.arange(width, dtype=np.float32) / np.float32(unit))[None, :]
+    down = (np.arange(height, dtype=np.float32) / np.float32(unit))[:, None]
     gain = np.empty((height, width, 3), dtype=np.float32)
     for channel in range(3):
         coefficients = _robust_fit(design, ratio[:, channel])
         fitted = np.einsum("ni,i->n", design, coefficients)
-        plane = np.full((height, width), coefficients[0])
-        if len(coefficients) == 3:
-            plane = plane + coefficients[1] * grid_x / unit + coefficients[2] * grid_y / unit
+        level, slope_x, slope_y = (np.float32(value) for value in (*coefficients, 0.0, 0.0)[:3])
         # Beyond the ring the gradient is not known to go on.
-        gain[..., channel] = np.exp(np.clip(plane, fitted.min(), fitted.max()))
+        low, high = np.float32(fitted.min()), np.float32(fitted.max())
+        gain[..., channel] = np.exp(np.clip(level + slope_x * across + slope_y * down, low, high))
     return gain
 
 
