@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -236,3 +237,34 @@ def test_an_event_of_tomorrow_waits(clinic: Clinic) -> None:
     assert clinic.current("events") == []
     clinic.run(date(2025, 1, 2))
     assert len(clinic.current("events")) == 1
+
+
+def test_a_file_that_changes_between_a_kill_and_the_next_run_is_read_again(tmp_path: Path) -> None:
+    clinic = Clinic(tmp_path / "archive")
+    draw(clinic.root / "P1/L1/2024-01-01.png", 1)
+    with pytest.raises(KilledError):
+        clinic.run(kill_at=1)
+    draw(clinic.root / "P1/L1/2024-01-01.png", 2, size=(40, 30))
+    clinic.run()
+    assert clinic.photo("P1/L1/2024-01-01.png")["width_px"] == 40
+    # and one that is gone by then leaves no row
+    draw(clinic.root / "P1/L1/2024-02-01.png", 3)
+    with pytest.raises(KilledError):
+        clinic.run(kill_at=1)
+    (clinic.root / "P1/L1/2024-02-01.png").unlink()
+    clinic.run()
+    assert clinic.counts()["files"] == 1
+
+
+def test_two_workers_may_read_the_same_file(tmp_path: Path) -> None:
+    from longderm.archive import scan
+
+    clinic = Clinic(tmp_path / "archive")
+    draw(clinic.root / "P1/L1/2024-01-01.png", 1)
+    source = SourceSpec.open(clinic.root)
+    with LinkTable.open(clinic.link, create=True) as link:
+        pending = scan(source, link, clinic.table("files"), AS_OF).pending
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda _: read_into_spool(clinic.link, pending, source), range(8)))
+        assert sum(counts["photo"] for counts in done) >= 1
+        assert len(link.query("SELECT * FROM spool")) == 1
