@@ -7,6 +7,7 @@ of scans of a progressive JPEG. Only formats whose decoders hold against hostile
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -92,7 +93,7 @@ def decode_image(source: bytes | BinaryIO, max_megapixels: float = DEFAULT_MAX_M
             check_size(*image.size, max_megapixels, jpeg2000=image.format == "JPEG2000")
             if image.format in ("JPEG", "MPO"):
                 check_scans(stream, *image.size)
-            _check_packing(image)
+            _check_packing(image, stream)
             _check_frames(image)
             return _decode(image, stream)
 
@@ -133,15 +134,30 @@ def check_scans(stream: BinaryIO, width: int, height: int) -> None:
         raise UnusablePhotoError("unreadable", "a JPEG of more scans than encoders write")
 
 
-def _check_packing(image: Image.Image) -> None:
+def _check_packing(image: Image.Image, stream: BinaryIO) -> None:
     """Refuse packings whose decoders hand out damaged pixels without a word: run-length BMP and fax pages."""
     if image.format == "BMP" and image.info.get("compression", 0) not in (0, 3):
         raise UnusablePhotoError("unsupported_syntax", "a run-length BMP")
     if image.format == "TIFF":
-        if len(image.tag_v2) > _TIFF_MAX_TAGS:  # type: ignore[attr-defined]
+        if _tiff_tags(stream) > _TIFF_MAX_TAGS:
             raise UnusablePhotoError("unreadable", "a TIFF with more tags than any camera writes")
         if _tag(image, _TIFF_COMPRESSION) in _FAX_COMPRESSIONS:
             raise UnusablePhotoError("unsupported_syntax", "a fax page")
+
+
+def _tiff_tags(stream: BinaryIO) -> int:
+    """Entries of a TIFF's first directory as it states them; Pillow leaves out those that it cannot read."""
+    place = stream.tell()
+    stream.seek(0)
+    head = stream.read(8)
+    order = "<" if head[:2] == b"II" else ">"
+    if head[2:4] not in (b"*\x00", b"\x00*"):  # a BigTIFF
+        stream.seek(place)
+        return 0
+    stream.seek(struct.unpack(order + "I", head[4:8])[0])
+    count = stream.read(2)
+    stream.seek(place)
+    return int(struct.unpack(order + "H", count)[0]) if len(count) == 2 else 0
 
 
 def _check_frames(image: Image.Image) -> None:
