@@ -14,15 +14,20 @@ from longderm.registration.refine import refine, refine_both_ways
 from longderm.registration.similarity import Matrix, distance, halfway, rotation_deg_of, scale_of
 from longderm.registration.verify import (
     ACCEPT_CONFIDENCE,
+    HOPELESS_CONFIDENCE,
     Evidence,
     agreement,
     confidence_of,
     gather_evidence,
+    is_right_but_forbidden,
     reason_for_refusal,
+    texture_confidence,
 )
 
 #: Scales sought where none is known: repeats of one lesion differ in zoom by up to 3 in archives without a protocol.
 FREE_SCALE = (1 / 3, 3.0)
+
+_FREE_LOG_SCALE = (float(np.log(FREE_SCALE[0])), float(np.log(FREE_SCALE[1])))
 
 #: Relative error of a scale that is stated without its error; contact optics repeat to about that.
 _DEFAULT_SCALE_ERROR = 0.01
@@ -69,18 +74,36 @@ def align(baseline: Photo | Prepared, followup: Photo | Prepared, scale_hint: fl
             return Alignment(None, False, 0.0, f"the {role} photo cannot be aligned: {photo.problem}", 0.0, None, None)
     log_scale = scale_bounds(first.meta, second.meta, scale_hint)
     best = _by_keypoints(first, second, log_scale)
-    if best is not None and confidence_of(best) >= ACCEPT_CONFIDENCE:
+    if _sure(best):
         return _answer(best, None)
+    if best is not None and is_right_but_forbidden(best):
+        return _answer(best, reason_for_refusal(best, first, second))
     likely, unlikely = _scales_in_order(first, second, log_scale)
     for scales in (likely, unlikely):
         found = _by_search(first, second, scales, log_scale) if scales else None
         if found is not None and (best is None or confidence_of(found) > confidence_of(best)):
             best = found
-        if best is not None and confidence_of(best) >= ACCEPT_CONFIDENCE:
+        if _sure(best):
             return _answer(best, None)
-    mirror = _by_search(first, second.mirrored(), likely, log_scale)
-    is_mirrored = mirror is not None and confidence_of(mirror) >= ACCEPT_CONFIDENCE
-    return _answer(best, reason_for_refusal(best, is_mirrored))
+    return _answer(best, _why_refused(first, second, best, likely or unlikely, log_scale))
+
+
+def _why_refused(
+    first: Prepared, second: Prepared, best: Evidence | None, scales: list[float], log_scale: tuple[float, float]
+) -> str:
+    """The reason in words; tries whether the follow-up is mirrored, or matches at another scale than the stated one."""
+    if _sure(_by_search(first, second.mirrored(), scales, log_scale)):
+        return "the follow-up photo is mirrored: it matches only after being flipped"
+    if log_scale != _FREE_LOG_SCALE:
+        other = _by_keypoints(first, second, _FREE_LOG_SCALE)
+        if other is not None and _sure(other):
+            stated = float(np.exp(sum(log_scale) / 2.0))
+            return f"the photos match at a scale of {scale_of(other.matrix):.2f}, not at the stated {stated:.2f}"
+    return reason_for_refusal(best, first, second)
+
+
+def _sure(evidence: Evidence | None) -> bool:
+    return evidence is not None and confidence_of(evidence) >= ACCEPT_CONFIDENCE
 
 
 def scale_bounds(baseline: PhotoMeta, followup: PhotoMeta, scale_hint: float | None) -> tuple[float, float]:
@@ -89,7 +112,7 @@ def scale_bounds(baseline: PhotoMeta, followup: PhotoMeta, scale_hint: float | N
     if scale_hint is None and first is not None and second is not None:
         scale_hint = second / first
     if scale_hint is None:
-        return float(np.log(FREE_SCALE[0])), float(np.log(FREE_SCALE[1]))
+        return _FREE_LOG_SCALE
     one, other = (
         _DEFAULT_SCALE_ERROR if meta.px_per_mm_error is None else meta.px_per_mm_error for meta in (baseline, followup)
     )
@@ -148,11 +171,14 @@ def _settle(
     best = every[chosen]
     rival = max((scores[index] for index in order if _apart(first, best, every[index])), default=0.0)
     matrix = refine(first, second, best, level=1, iterations=8, log_scale=log_scale)
+    rival /= max(scores[chosen], 1e-6)
+    if texture_confidence(agreement(first, second, matrix, level=1), rival) < HOPELESS_CONFIDENCE:
+        return gather_evidence(first, second, matrix, None, rival)
     forward, backward = refine_both_ways(first, second, matrix, level=0, iterations=4, log_scale=log_scale)
     pivot, radius = _pivot(first)
     middle = halfway(forward, backward, pivot)
     inconsistency = distance(forward, backward, pivot, radius) / (2.0 * radius / 1.2 * scale_of(middle))
-    return gather_evidence(first, second, middle, inconsistency, rival / max(scores[chosen], 1e-6))
+    return gather_evidence(first, second, middle, inconsistency, rival)
 
 
 def _apart(first: Prepared, one: Matrix, other: Matrix) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from longderm.photo import Photo, PhotoMeta
 from longderm.registration.keypoints import NO_KEYPOINTS, Keypoints, detect
+from longderm.registration.local import smooth
 
 if TYPE_CHECKING:
     from longderm.imaging import Segmentation
@@ -70,8 +71,9 @@ class Prepared:
     """A photo made ready for alignment.
 
     shape: (H, W) of the native grid; levels: finest first; keypoints: on the native grid; lesion_centre: (x, y) and
-    lesion_diameter_px: equivalent diameter, native pixels, or None where no lesion was found; problem: why it cannot be
-    aligned at all, or None.
+    lesion_diameter_px: equivalent diameter, native pixels, or None where no lesion was found; detail: texture of the
+    middle pyramid level over that of the coarsest (about 0.9 in a sharp photo, 0.4 where only coarse shapes are left);
+    problem: why it cannot be aligned at all, or None.
     """
 
     shape: tuple[int, int]
@@ -80,6 +82,7 @@ class Prepared:
     keypoints: Keypoints
     lesion_centre: tuple[float, float] | None
     lesion_diameter_px: float | None
+    detail: float
     problem: str | None
 
     def mirrored(self) -> Prepared:
@@ -139,7 +142,7 @@ def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
     density = optical_density(small.pixels)
     around = cv2.dilate(lesion, _disc(max(3, 2 * band_px)))
     flat = flatten(density, valid > 0, (valid > 0) & (around == 0))
-    channel = np.asarray(flat @ np.array(_MELANIN_WEIGHTS, np.float32), np.float32)
+    channel = np.asarray(sum(np.float32(w) * flat[..., i] for i, w in enumerate(_MELANIN_WEIGHTS)), np.float32)
     problem = _problem(channel, valid > 0)
     levels = _pyramid(channel, valid, lesion, band, scale_x, scale_y)
     keypoints = detect(levels[0].channel, levels[0].weight, levels[0].from_native, empty=problem is not None)
@@ -148,7 +151,8 @@ def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
     if centre is not None and diameter is not None:
         native_centre = ((centre[0] + 0.5) / scale_x - 0.5, (centre[1] + 0.5) / scale_y - 0.5)
         native_diameter = diameter / float(np.sqrt(scale_x * scale_y))
-    return Prepared(photo.shape, photo.meta, levels, keypoints, native_centre, native_diameter, problem)
+    detail = round(_fluctuation(levels[1]) / max(_fluctuation(levels[2]), 1e-6), 6)
+    return Prepared(photo.shape, photo.meta, levels, keypoints, native_centre, native_diameter, detail, problem)
 
 
 def optical_density(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -193,7 +197,7 @@ def _robust_fit(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDAr
     coefficients = np.zeros(basis.shape[1])
     coefficients[0] = np.median(values)
     for _ in range(6):
-        residual = values - basis @ coefficients
+        residual = values - np.einsum("ni,i->n", basis, coefficients)
         spread = 1.4826 * np.median(np.abs(residual)) + 1e-6
         weight = np.clip(1.0 - (residual / (TUKEY * spread)) ** 2, 0.0, None) ** 2
         weighted = basis * weight[:, None]
@@ -260,6 +264,14 @@ def _pyramid(
         levels.append(Level(image, weight, lesion_f, band_f, from_native))
         image, weight, lesion_f, band_f = (_halve(a) for a in (image, weight, lesion_f, band_f))
     return tuple(levels)
+
+
+def _fluctuation(level: Level) -> float:
+    """Standard deviation of the channel about its local mean, lesion border and artefacts left out."""
+    chosen = (level.weight > 0.9) & (level.band < 0.5)
+    if chosen.sum() < 2:
+        return 0.0
+    return float((level.channel - smooth(level.channel, 2))[chosen].std(dtype=np.float64))
 
 
 def _halve(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -73,40 +73,64 @@ def _correlation(a: NDArray[np.float32], b: NDArray[np.float32], weight: NDArray
 #: A confidence below this is a refusal.
 ACCEPT_CONFIDENCE = 0.5
 
-#: Least overlap of the baseline's valid pixels, and least pixels in common (finest level but one).
-MIN_OVERLAP = 0.15
+#: Logistic regression: constant, and weights of the natural logarithm of the score (correlation times the root of the
+#: pixels), of Fisher's z of the correlation (middle level), and of the rival. Right (error below 3%) against wrong
+#: (above 5%) and other lesions; fitted on 280 pairs of CC0 photos (ISIC 2018 task 1-2, train) photographed twice in
+#: software at any rotation, scale 0.45-2.2, with blur to 4 px, skin texture that did not persist, hair, shrinking to
+#: 40% and perturbed masks, results of the cheap path and of the search pooled. Fitted on one half, AUROC on the other
+#: is 0.999, and no other lesion gets more than 0.4.
+_CONFIDENCE = (-8.45, 2.53, 6.12, -4.85)
+
+#: A candidate whose textures agree with less confidence than this on the middle level is not refined any further.
+HOPELESS_CONFIDENCE = 0.05
+
+#: Textures that agree with more confidence than this leave no doubt.
+_BEYOND_DOUBT = 0.98
+
+#: Least share of the baseline's valid pixels that must be seen in the follow-up.
+MIN_OVERLAP = 0.10
+
+#: Transforms fitted from either photo differ by no more than this share of the lesion's diameter.
+MAX_INCONSISTENCY = 0.03
+
+#: Least share of the smaller lesion that must lie in the other: masks err, but not past each other.
+MIN_LESIONS_MET = 0.25
+
+#: A rival that scores more than this share makes the match ambiguous (said so in the reason).
+_AMBIGUOUS_RIVAL = 0.9
+
+#: A photo with less detail than this is blurred (sharp ones have about 0.9; a blur of 5 px in 800 leaves 0.45).
+_BLURRED_DETAIL = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """What speaks for and against a transform.
 
-    fine, middle: agreement on the two finest levels; inconsistency: distance between the transforms refined from either
-    side, over the lesion's diameter; rival: score of the best different transform over this one's, on the coarsest
-    level; lesions_met: share of the smaller lesion (of what both photos show) that lies in the other, None without two
-    lesions.
+    middle: agreement on the middle pyramid level; inconsistency: distance between the transforms refined from either
+    side, over the lesion's diameter, None where a hopeless candidate was not refined to the end; rival: score of the
+    best different transform over this one's, on the coarsest level; lesions_met: share of the smaller lesion that lies
+    in the other, None without two lesions.
     """
 
     matrix: Matrix
-    fine: Agreement
     middle: Agreement
-    inconsistency: float
+    inconsistency: float | None
     rival: float
     lesions_met: float | None
 
     @property
     def overlap(self) -> float:
         """Share of the baseline's valid pixels seen in the follow-up, in [0, 1]."""
-        return self.fine.overlap
+        return self.middle.overlap
 
 
 def gather_evidence(
-    baseline: Prepared, followup: Prepared, matrix: Matrix, inconsistency: float, rival: float
+    baseline: Prepared, followup: Prepared, matrix: Matrix, inconsistency: float | None, rival: float
 ) -> Evidence:
-    """Measure the agreement under `matrix` on the two finest levels."""
+    """Measure the agreement under `matrix`, and how the lesions meet."""
     return Evidence(
         matrix,
-        agreement(baseline, followup, matrix, 0),
         agreement(baseline, followup, matrix, 1),
         inconsistency,
         rival,
@@ -130,24 +154,57 @@ def _lesions_met(baseline: Prepared, followup: Prepared, matrix: Matrix) -> floa
     return float((mine & lesion).sum()) / max(area, 1.0)
 
 
+def texture_confidence(middle: Agreement, rival: float) -> float:
+    """Confidence in [0, 1] that textures agree because they are the same, rounded to 6 decimals."""
+    correlation = min(max(middle.overall, 0.0), 0.99)
+    constant, per_score, per_correlation, per_rival = _CONFIDENCE
+    logit = (
+        constant
+        + per_score * float(np.log(max(correlation * np.sqrt(middle.pixels), 1.0)))
+        + per_correlation * float(np.arctanh(correlation))
+        + per_rival * min(max(rival, 0.0), 2.0)
+    )
+    return round(1.0 / (1.0 + float(np.exp(-logit))), 6)
+
+
 def confidence_of(evidence: Evidence) -> float:
-    """Confidence in [0, 1] that the transform is right, rounded to 6 decimals."""
-    if evidence.overlap < MIN_OVERLAP or evidence.inconsistency > 0.03:
+    """Confidence in [0, 1] that the transform is right; 0 where a rule forbids it."""
+    if _forbidden(evidence) is not None:
         return 0.0
-    if evidence.lesions_met is not None and evidence.lesions_met < 0.2:
-        return 0.0
-    z = 30.0 * (evidence.middle.overall - 0.30)
-    return round(1.0 / (1.0 + float(np.exp(-z))), 6)
+    return texture_confidence(evidence.middle, evidence.rival)
 
 
-def reason_for_refusal(evidence: Evidence | None, mirrored: bool) -> str:
+def is_right_but_forbidden(evidence: Evidence) -> bool:
+    """Whether textures leave no doubt of the transform while a rule forbids it: a further search can find no better."""
+    return _forbidden(evidence) is not None and texture_confidence(evidence.middle, evidence.rival) >= _BEYOND_DOUBT
+
+
+def _forbidden(evidence: Evidence) -> str | None:
+    """Why a transform cannot be accepted however well textures agree, or None."""
+    if round(evidence.overlap, 6) < MIN_OVERLAP:
+        return f"the photos overlap too little ({evidence.overlap:.0%} of the baseline)"
+    if evidence.lesions_met is not None and round(evidence.lesions_met, 6) < MIN_LESIONS_MET:
+        return (
+            "where the photos look alike they do not show the same lesion: another lesion, or another part of the skin"
+        )
+    if evidence.inconsistency is not None and round(evidence.inconsistency, 6) > MAX_INCONSISTENCY:
+        return "the transform is not settled: fitted from either photo it differs by more than 3% of the lesion"
+    return None
+
+
+def reason_for_refusal(evidence: Evidence | None, baseline: Prepared, followup: Prepared) -> str:
     """One sentence that says why a pair was refused."""
-    if mirrored:
-        return "the follow-up photo is mirrored: it matches only after being flipped"
+    blurred = [
+        role for role, photo in (("baseline", baseline), ("follow-up", followup)) if photo.detail < _BLURRED_DETAIL
+    ]
+    if blurred:
+        which = "both photos are" if len(blurred) == 2 else f"the {blurred[0]} photo is"
+        return f"{which} too blurred to find the texture of one in the other"
     if evidence is None:
         return "no transform was found that lays one photo over the other"
-    if evidence.overlap < MIN_OVERLAP:
-        return f"the photos overlap too little ({evidence.overlap:.0%} of the baseline)"
-    if evidence.inconsistency > 0.03:
-        return "the transform is not settled: fitted from either photo it differs by more than 3% of the lesion"
-    return "the textures do not agree under any transform: another lesion, or too blurred or changed"
+    forbidden = _forbidden(evidence)
+    if forbidden is not None:
+        return forbidden
+    if evidence.rival > _AMBIGUOUS_RIVAL:
+        return "the textures agree no better under one transform than under others: another lesion, or changed too much"
+    return "the textures do not agree under any transform: another lesion, or changed too much"
