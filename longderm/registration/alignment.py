@@ -81,7 +81,7 @@ def align(baseline: Photo | Prepared, followup: Photo | Prepared, scale_hint: fl
     likely, unlikely = _scales_in_order(first, second, log_scale)
     for scales in (likely, unlikely):
         found = _by_search(first, second, scales, log_scale) if scales else None
-        if found is not None and (best is None or confidence_of(found) > confidence_of(best)):
+        if found is not None and (best is None or _rank(found) > _rank(best)):
             best = found
         if _sure(best):
             return _answer(best, None)
@@ -100,6 +100,11 @@ def _why_refused(
             stated = float(np.exp(sum(log_scale) / 2.0))
             return f"the photos match at a scale of {scale_of(other.matrix):.2f}, not at the stated {stated:.2f}"
     return reason_for_refusal(best, first, second)
+
+
+def _rank(evidence: Evidence) -> tuple[float, float]:
+    """By which the better of two candidates is told: confidence, and what textures say where a rule forbids both."""
+    return confidence_of(evidence), texture_confidence(evidence.middle, evidence.rival)
 
 
 def _sure(evidence: Evidence | None) -> bool:
