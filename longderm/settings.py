@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     )
     segmentation_version: str = Field(default="0.1.0", description="release that draws the masks")
     change_version: str = Field(default="0.1.0", description="release that scores change")
-    max_megapixels: float = Field(default=200.0, gt=0, description="a photo with more is quarantined as too_large")
+    max_megapixels: float = Field(default=80.0, gt=0, description="a photo with more is quarantined as too_large")
     followup_months: float = Field(default=12.0, gt=0, description="a lesion not seen for longer is listed as overdue")
     as_of: date | None = Field(default=None, description="the day that counts as today; default: the local date")
 

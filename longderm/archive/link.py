@@ -83,7 +83,8 @@ class LinkTable:
             if isinstance(error, AccessError | RefusedError):
                 raise
             raise AccessError(
-                "the link table cannot be opened; give its folder's owner read and write access"
+                f"no permission to write the link table in {folder}; give its folder's owner read and write access,"
+                " or name another folder with LONGDERM_LINK_DIR"
             ) from None
         link = cls(folder, key, connection)
         try:

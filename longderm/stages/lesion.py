@@ -112,6 +112,7 @@ def _facts(work: Work, pair: Pair, release: Release) -> Facts:
             days_after_followup=None if days is None or event["event_day"] is None else event["event_day"] - days[1],
         )
         for event in work.events.get(pair.lesion_id, ())
+        if event["event_kind"] is not None  # else the events table has withdrawn it
     )
     return Facts(
         baseline=_photo_facts(work, pair.baseline),
