@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.photo import Photo, PhotoMeta
+from longderm.photo import Photo
 from longderm.registration import coarse, keypoints
 from longderm.registration.preparation import Prepared, prepare
 from longderm.registration.refine import refine, refine_both_ways
@@ -24,10 +24,9 @@ from longderm.registration.verify import (
     texture_confidence,
 )
 
-#: Scales sought where none is known: repeats of one lesion differ in zoom by up to 3 in archives without a protocol.
-FREE_SCALE = (1 / 3, 3.0)
-
-_FREE_LOG_SCALE = (float(np.log(FREE_SCALE[0])), float(np.log(FREE_SCALE[1])))
+#: Zooms sought where no scale is known (scale relative to that of equal fields of view, since photos come in any size):
+#: repeats of one lesion differ by up to 3 in archives without a protocol.
+FREE_ZOOM = (1 / 3, 3.0)
 
 #: Relative error of a scale that is stated without its error; contact optics repeat to about that.
 _DEFAULT_SCALE_ERROR = 0.01
@@ -35,7 +34,8 @@ _DEFAULT_SCALE_ERROR = 0.01
 #: Half-width of the interval that a known scale is bound to, in standard errors of the ratio of both scales.
 _SCALE_ERRORS = 2.0
 
-#: Scales within this natural logarithm (25%) of 1, or of the ratio of both lesions' diameters, are searched first.
+#: Scales within this natural logarithm (25%) of equal fields of view, or of the ratio of both lesions' diameters, come
+#: first.
 _LIKELY_LOG_SCALE = 0.23
 
 
@@ -72,7 +72,7 @@ def align(baseline: Photo | Prepared, followup: Photo | Prepared, scale_hint: fl
     for role, photo in (("baseline", first), ("follow-up", second)):
         if photo.problem is not None:
             return Alignment(None, False, 0.0, f"the {role} photo cannot be aligned: {photo.problem}", 0.0, None, None)
-    log_scale = scale_bounds(first.meta, second.meta, scale_hint)
+    log_scale = scale_bounds(first, second, scale_hint)
     best = _by_keypoints(first, second, log_scale)
     if _sure(best):
         return _answer(best, None)
@@ -94,8 +94,9 @@ def _why_refused(
     """The reason in words; tries whether the follow-up is mirrored, or matches at another scale than the stated one."""
     if _sure(_by_search(first, second.mirrored(), scales, log_scale)):
         return "the follow-up photo is mirrored: it matches only after being flipped"
-    if log_scale != _FREE_LOG_SCALE:
-        other = _by_keypoints(first, second, _FREE_LOG_SCALE)
+    free = _free_bounds(first, second)
+    if log_scale != free:
+        other = _by_keypoints(first, second, free)
         if other is not None and _sure(other):
             stated = float(np.exp(sum(log_scale) / 2.0))
             return f"the photos match at a scale of {scale_of(other.matrix):.2f}, not at the stated {stated:.2f}"
@@ -111,26 +112,36 @@ def _sure(evidence: Evidence | None) -> bool:
     return evidence is not None and confidence_of(evidence) >= ACCEPT_CONFIDENCE
 
 
-def scale_bounds(baseline: PhotoMeta, followup: PhotoMeta, scale_hint: float | None) -> tuple[float, float]:
+def scale_bounds(baseline: Prepared, followup: Prepared, scale_hint: float | None) -> tuple[float, float]:
     """Lowest and highest natural logarithm of the scale (follow-up per baseline pixel) that is possible."""
-    first, second = baseline.px_per_mm, followup.px_per_mm
-    if scale_hint is None and first is not None and second is not None:
-        scale_hint = second / first
+    first, second = baseline.meta, followup.meta
+    if scale_hint is None and first.px_per_mm is not None and second.px_per_mm is not None:
+        scale_hint = second.px_per_mm / first.px_per_mm
     if scale_hint is None:
-        return _FREE_LOG_SCALE
+        return _free_bounds(baseline, followup)
     one, other = (
-        _DEFAULT_SCALE_ERROR if meta.px_per_mm_error is None else meta.px_per_mm_error for meta in (baseline, followup)
+        _DEFAULT_SCALE_ERROR if meta.px_per_mm_error is None else meta.px_per_mm_error for meta in (first, second)
     )
     width = _SCALE_ERRORS * float(np.hypot(one, other))
     return float(np.log(scale_hint)) - width, float(np.log(scale_hint)) + width
 
 
+def _equal_fields(baseline: Prepared, followup: Prepared) -> float:
+    """Natural logarithm of the scale at which both photos show a field of the same size."""
+    return float(np.log(max(followup.shape) / max(baseline.shape)))
+
+
+def _free_bounds(baseline: Prepared, followup: Prepared) -> tuple[float, float]:
+    equal = _equal_fields(baseline, followup)
+    return equal + float(np.log(FREE_ZOOM[0])), equal + float(np.log(FREE_ZOOM[1]))
+
+
 def _scales_in_order(
     first: Prepared, second: Prepared, log_scale: tuple[float, float]
 ) -> tuple[list[float], list[float]]:
-    """The scales of the search: those near 1 or near the ratio of both lesions' diameters, and the others."""
+    """The scales of the search: near equal fields of view or the ratio of the lesions' diameters; the others."""
     scales = coarse.scales_between(log_scale)
-    expected = [0.0]
+    expected = [_equal_fields(first, second)]
     if first.lesion_diameter_px and second.lesion_diameter_px:
         expected.append(float(np.log(second.lesion_diameter_px / first.lesion_diameter_px)))
     near = [min(abs(np.log(scale) - value) for value in expected) <= _LIKELY_LOG_SCALE for scale in scales]

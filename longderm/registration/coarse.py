@@ -50,11 +50,12 @@ class _Small:
 
 
 def scales_between(log_scale: tuple[float, float]) -> list[float]:
-    """Scales SCALE_STEP or less apart that cover the range, nearest to 1 first."""
+    """Scales SCALE_STEP or less apart that cover the range, from its middle outwards."""
     low, high = log_scale
     count = max(1, int(np.ceil((high - low) / np.log(SCALE_STEP))))
     centres = low + (np.arange(count) + 0.5) * (high - low) / count
-    return [float(np.exp(value)) for value in sorted(centres, key=lambda v: (round(abs(v), 9), v))]
+    middle = (low + high) / 2.0
+    return [float(np.exp(value)) for value in sorted(centres, key=lambda v: (round(abs(v - middle), 9), v))]
 
 
 def search(baseline: Prepared, followup: Prepared, scales: list[float], keep: int = 8) -> list[Candidate]:

@@ -71,9 +71,9 @@ class Prepared:
     """A photo made ready for alignment.
 
     shape: (H, W) of the native grid; levels: finest first; keypoints: on the native grid; lesion_centre: (x, y) and
-    lesion_diameter_px: equivalent diameter, native pixels, or None where no lesion was found; detail: texture of the
-    middle pyramid level over that of the coarsest (about 0.9 in a sharp photo, 0.4 where only coarse shapes are left);
-    problem: why it cannot be aligned at all, or None.
+    lesion_diameter_px: equivalent diameter, native pixels, or None where no lesion was found; lesion_confidence: the
+    segmentation's; detail: texture of the middle pyramid level over that of the coarsest (about 0.9 in a sharp photo,
+    0.4 where only coarse shapes are left); problem: why it cannot be aligned at all, or None.
     """
 
     shape: tuple[int, int]
@@ -82,6 +82,7 @@ class Prepared:
     keypoints: Keypoints
     lesion_centre: tuple[float, float] | None
     lesion_diameter_px: float | None
+    lesion_confidence: float
     detail: float
     problem: str | None
 
@@ -151,8 +152,11 @@ def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
     if centre is not None and diameter is not None:
         native_centre = ((centre[0] + 0.5) / scale_x - 0.5, (centre[1] + 0.5) / scale_y - 0.5)
         native_diameter = diameter / float(np.sqrt(scale_x * scale_y))
+    confidence = round(float(segmentation.confidence), 6)
     detail = round(_fluctuation(levels[1]) / max(_fluctuation(levels[2]), 1e-6), 6)
-    return Prepared(photo.shape, photo.meta, levels, keypoints, native_centre, native_diameter, detail, problem)
+    return Prepared(
+        photo.shape, photo.meta, levels, keypoints, native_centre, native_diameter, confidence, detail, problem
+    )
 
 
 def optical_density(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -96,6 +96,9 @@ MAX_INCONSISTENCY = 0.03
 #: Least share of the smaller lesion that must lie in the other: masks err, but not past each other.
 MIN_LESIONS_MET = 0.25
 
+#: A segmentation less sure than this does not speak against a match.
+_TRUSTED_LESION = 0.5
+
 #: A rival that scores more than this share makes the match ambiguous (said so in the reason).
 _AMBIGUOUS_RIVAL = 0.9
 
@@ -110,7 +113,7 @@ class Evidence:
     middle: agreement on the middle pyramid level; inconsistency: distance between the transforms refined from either
     side, over the lesion's diameter, None where a hopeless candidate was not refined to the end; rival: score of the
     best different transform over this one's, on the coarsest level; lesions_met: share of the smaller lesion that lies
-    in the other, None without two lesions.
+    in the other, None without two lesions whose masks can be trusted.
     """
 
     matrix: Matrix
@@ -142,6 +145,8 @@ def _lesions_met(baseline: Prepared, followup: Prepared, matrix: Matrix) -> floa
     import cv2
 
     if baseline.lesion_centre is None or followup.lesion_centre is None:
+        return None
+    if min(baseline.lesion_confidence, followup.lesion_confidence) < _TRUSTED_LESION:
         return None
     first, second = baseline.levels[1], followup.levels[1]
     height, width = first.channel.shape
@@ -194,6 +199,8 @@ def _forbidden(evidence: Evidence) -> str | None:
 
 def reason_for_refusal(evidence: Evidence | None, baseline: Prepared, followup: Prepared) -> str:
     """One sentence that says why a pair was refused."""
+    if evidence is not None and is_right_but_forbidden(evidence):
+        return _forbidden(evidence) or ""
     blurred = [
         role for role, photo in (("baseline", baseline), ("follow-up", followup)) if photo.detail < _BLURRED_DETAIL
     ]

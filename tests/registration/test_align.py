@@ -241,3 +241,26 @@ def test_two_lesions_in_one_view_are_not_laid_over_each_other():
     result = align(first, second)
     assert not result.accepted
     assert "same lesion" in result.reason
+
+
+def test_a_mask_that_nobody_trusts_does_not_speak_against_a_match():
+    plane, mask = scene(1)
+    photo, segmentation = photograph(plane, mask, pose_of(0.8, 30.0), 12)
+    doubtful = {**vars(segmentation), "confidence": 0.2, "mask": np.roll(segmentation.mask, (80, 120), (0, 1))}
+    result = align(prepared(1, pose_of(0.8), 11), prepare(photo, type(segmentation)(**doubtful)))
+    assert result.accepted, result.reason
+
+
+def test_a_camera_with_four_times_the_pixels_is_no_obstacle():
+    import cv2
+
+    plane, mask = scene(1)
+    photo, segmentation = photograph(plane, mask, pose_of(1.0, 15.0), 12)
+    size = (4 * SHAPE[1], 4 * SHAPE[0])
+    large = Photo.from_array(cv2.resize(photo.pixels, size, interpolation=cv2.INTER_CUBIC))
+    enlarged = cv2.resize(segmentation.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    result = align(
+        prepared(1, pose_of(), 11), prepare(large, type(segmentation)(**{**vars(segmentation), "mask": enlarged}))
+    )
+    assert result.accepted, result.reason
+    assert result.scale == pytest.approx(4.0, rel=0.002)
