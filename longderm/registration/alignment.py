@@ -12,6 +12,7 @@ from longderm.registration import coarse, keypoints
 from longderm.registration.preparation import Prepared, prepare
 from longderm.registration.refine import refine, refine_both_ways
 from longderm.registration.similarity import Matrix, distance, halfway, rotation_deg_of, scale_of
+from longderm.registration.threads import one_thread
 from longderm.registration.verify import (
     ACCEPT_CONFIDENCE,
     HOPELESS_CONFIDENCE,
@@ -72,7 +73,11 @@ def align(baseline: Photo | Prepared, followup: Photo | Prepared, scale_hint: fl
     for role, photo in (("baseline", first), ("follow-up", second)):
         if photo.problem is not None:
             return Alignment(None, False, 0.0, f"the {role} photo cannot be aligned: {photo.problem}", 0.0, None, None)
-    log_scale = scale_bounds(first, second, scale_hint)
+    with one_thread():
+        return _align(first, second, scale_bounds(first, second, scale_hint))
+
+
+def _align(first: Prepared, second: Prepared, log_scale: tuple[float, float]) -> Alignment:
     best = _by_keypoints(first, second, log_scale)
     if _sure(best):
         return _answer(best, None)

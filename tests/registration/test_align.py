@@ -264,3 +264,12 @@ def test_a_camera_with_four_times_the_pixels_is_no_obstacle():
     )
     assert result.accepted, result.reason
     assert result.scale == pytest.approx(4.0, rel=0.002)
+
+
+def test_alignment_leaves_the_thread_counts_as_they_were():
+    import cv2
+    import torch
+
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    align(prepared(1, pose_of(), 11), prepared(1, pose_of(1.1), 12))
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == before
