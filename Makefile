@@ -4,13 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types setup check clean
+.PHONY: demo test test-bench lint types setup check clean
 
 demo: $(VENV)/.ready
 	$(BIN)/longderm demo --out demo
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest
+
+# Minutes long, and where real photos are at hand (LONGDERM_TEST_DATA).
+test-bench: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest tests/bench
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
