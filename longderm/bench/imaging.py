@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ _OTSU_BLUR = 0.01
 #: Failures drawn on the contact sheet, and the size of one picture.
 _SHEET_PHOTOS, _SHEET_COLUMNS, _SHEET_SIDE_PX = 48, 8, 200
 #: Settings of a fitted release that are chosen, not fitted: see the card.
-_CHOSEN = {"min_presence": 0.35, "min_contrast": 2.0, "min_contrast_to_noise": 0.5, "doubtful_overlap": 0.6}
+_CHOSEN = {"min_presence": 0.45, "min_contrast": 2.0, "min_contrast_to_noise": 0.5, "doubtful_overlap": 0.6}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +73,13 @@ def run(
     """Compare masks with the true ones over a folder's `split`, or over `patients` simulated patients; prints a table.
 
     limit: at most so many photos, evenly picked; release: folder of a release that is not in the registry; fit: 1 fits
-    a release to the folder's "train" split first and writes it to `out`/segmentation. The worst photos are drawn on
-    `out`/worst.png (green: true, red: drawn).
+    a release to the folder's "train" split and to as many other simulated patients first, and writes it to
+    `out`/segmentation. The worst photos are drawn on `out`/worst.png (green: true, red: drawn).
     """
     if fit and not photos:
         raise UsageError("--fit needs --photos, a folder with images/, masks/ and index.csv")
     if fit:
-        write_release(out / "segmentation", Path(photos), seed, limit)
+        write_release(out, Path(photos), seed, limit, patients)
         release = str(out / "segmentation")
     used = _read_release(release)
     examples = list(_pick(_names(Path(photos), split), limit)) if photos else []
@@ -178,20 +179,26 @@ def simulated(folder: Path, patients: int, seed: int) -> Iterator[Example]:
                 yield Example(str(row["path"]), photo, mask)
 
 
-def write_release(folder: Path, photos: Path, seed: int, limit: int = 0) -> None:
-    """Fit a segmenter to the "train" split of an ISIC-layout folder and write its config to `folder`."""
-    names = _pick(_names(photos, "train"), limit)
-
-    def reader(name: str) -> Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
-        def read() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-            example = _load(photos, name)
-            return example.photo.pixels, example.mask
-
-        return read
-
-    config = fit_segmenter([reader(name) for name in names], seed) | _CHOSEN
+def write_release(out: Path, photos: Path, seed: int, limit: int, patients: int) -> None:
+    """Fit a segmenter to the "train" split of an ISIC-layout folder and to simulated patients; see `run`."""
+    readers: list[Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]] = []
+    for name in _pick(_names(photos, "train"), limit):
+        readers.append(partial(_read_pair, photos, name))
+    # Another seed than that of the report: no patient is in both.
+    for example in simulated(out / "fitted_on", patients, seed + 1) if patients else ():
+        readers.append(partial(_pair_of, example))
+    config = fit_segmenter(readers, seed, progress=lambda text: print(f"fitted: {text}", flush=True)) | _CHOSEN
+    folder = out / "segmentation"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def _read_pair(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    return _pair_of(_load(folder, name))
+
+
+def _pair_of(example: Example) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    return example.photo.pixels, example.mask
 
 
 def _ours(photo: Photo, release: Release) -> tuple[NDArray[np.bool_], bool, float]:

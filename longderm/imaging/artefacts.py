@@ -16,8 +16,8 @@ ARTEFACT_SIDE_PX = 512
 
 #: A dark corner is darker than this grey level (0-255) ...
 _CORNER_GREY = 64
-#: ... or than this share of the photo's median, whichever is less: an underexposed photo is not all corner.
-_CORNER_SHARE_OF_MEDIAN = 0.45
+#: ... or than this share of the photo's lightest parts, whichever is less: an underexposed photo is not all corner.
+_CORNER_SHARE_OF_LIGHTEST = 0.3
 #: Corners are blurred by the optics; this margin (share of the longer side) beyond their edge is left out, too.
 _CORNER_MARGIN = 0.02
 #: A dark area smaller than this share of the photo is no corner.
@@ -25,10 +25,17 @@ _CORNER_MIN_FRACTION = 0.002
 
 #: Length of the line over which a hair must be thinner than its surroundings, in pixels at ARTEFACT_SIDE_PX.
 _HAIR_LINE_PX = 15
-#: Contrast against both sides (grey levels) that makes a hair, at least.
-_HAIR_CONTRAST = 14
+#: Contrast against both sides (grey levels) that makes a hair, at least ...
+_HAIR_CONTRAST = 14.0
+#: ... and this many times what fills up at a median pixel: coarse or dark skin is all lines of a kind.
+_HAIR_TO_TEXTURE = 3.0
 #: How much more closing across a hair fills than closing along it (grey levels), at least.
 _HAIR_LINE_CONTRAST = 9
+#: Directions of the lines, over half a turn.
+_DIRECTIONS = 8
+#: Along a straight stretch the direction stays within this many sixteenths of half a turn.
+_HAIR_TURN = 2
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=np.uint8)
 #: A hair holds a straight stretch of at least this length (pixels at ARTEFACT_SIDE_PX), which the meshes of a pigment
 #: network do not ...
 _HAIR_STRAIGHT_PX = 35
@@ -74,7 +81,7 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     if min(height, width) < 8:
         return inside
     grey = cv2.GaussianBlur(pixels.max(axis=2), (5, 5), 0)
-    level = min(float(_CORNER_GREY), _CORNER_SHARE_OF_MEDIAN * float(np.median(grey)))
+    level = min(float(_CORNER_GREY), _CORNER_SHARE_OF_LIGHTEST * float(np.percentile(grey, 95)))
     dark = (grey < level).astype(np.uint8)
     count, labels = cv2.connectedComponents(dark, connectivity=4)
     if count == 1:
@@ -127,14 +134,19 @@ def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     # Over a hair, closing across it fills it up while closing along it does not: their difference is high on lines
     # and low on round dark spots, where every direction fills alike.
-    closed = [cv2.morphologyEx(grey, cv2.MORPH_CLOSE, line) for line in _lines(length, 8)]
-    highest = np.maximum.reduce(closed).astype(np.int16)
-    lowest = np.minimum.reduce(closed).astype(np.int16)
-    line_like = (highest - grey >= _HAIR_CONTRAST) & (highest - lowest >= _HAIR_LINE_CONTRAST)
-    joined = line_like.astype(np.uint8)
-
+    closed = np.stack([cv2.morphologyEx(grey, cv2.MORPH_CLOSE, line) for line in _lines(length, _DIRECTIONS)])
+    highest, lowest = closed.max(axis=0), closed.min(axis=0)
+    filled = highest - grey
+    contrast = max(_HAIR_CONTRAST, _HAIR_TO_TEXTURE * float(np.median(filled)))
+    joined = ((filled >= contrast) & (highest - lowest >= _HAIR_LINE_CONTRAST)).astype(np.uint8)
+    # A hair keeps its direction; the meshes of a network turn, however densely they lie.
+    direction = closed.argmin(axis=0)
     straight = max(5, 2 * round(_HAIR_STRAIGHT_PX * unit / 2) + 1)
-    runs = np.maximum.reduce([cv2.morphologyEx(joined, cv2.MORPH_OPEN, line) for line in _lines(straight, 16)])
+    runs = np.zeros_like(joined)
+    for step, line in enumerate(_lines(straight, 2 * _DIRECTIONS)):
+        turn = np.abs(2 * direction - step)
+        same = joined * (np.minimum(turn, 2 * _DIRECTIONS - turn) <= _HAIR_TURN).astype(np.uint8)
+        runs |= cv2.morphologyEx(cv2.morphologyEx(same, cv2.MORPH_CLOSE, _CROSS), cv2.MORPH_OPEN, line)
     near = cv2.bitwise_and(cv2.dilate(runs, np.ones((5, 5), np.uint8)), joined)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     if count == 1:

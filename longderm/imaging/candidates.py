@@ -7,12 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.features import Scene, unit_coordinates
+from longderm.imaging.features import Scene, bound, masked_blur, unit_coordinates
 
 #: Components per level that are considered; further ones are specks.
 _PER_LEVEL = 3
 #: A component smaller than this share of the photo is a speck.
 _MIN_AREA_FRACTION = 0.0015
+#: Levels at which the contrast map is cut; 0.5 is Otsu's threshold.
+CONTRAST_LEVELS = (0.35, 0.5, 0.65)
+#: A lesion of whose border more than this share lies on the edge of the field of view is cut by it.
+_CUT_SHARE = 0.02
+#: Smoothing before the steepness of a border is read (share of the longer side).
+_EDGE_BLUR = 0.008
 #: Width of the ring around a candidate whose colour it is compared with (share of the longer side), at least ...
 _RING_MIN = 0.03
 #: ... and as a share of the candidate's own radius.
@@ -21,9 +27,10 @@ _RING_OF_RADIUS = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One area: `mask` bool (h, w) without holes, the `level` of probability that drew it, and its features."""
+    """One area: `mask` bool (h, w) without holes, the map and `level` that drew it, and its features."""
 
     mask: NDArray[np.bool_]
+    surface: NDArray[np.float32]
     level: float
     features: NDArray[np.float32]
     touches_border: bool
@@ -31,22 +38,31 @@ class Candidate:
     noise: float
 
 
-def find_candidates(scene: Scene, probability: NDArray[np.float32], levels: tuple[float, ...]) -> list[Candidate]:
-    """The largest areas above each level, without holes, in the order of levels and sizes."""
+def find_candidates(
+    scene: Scene, probability: NDArray[np.float32], contrast: NDArray[np.float32], levels: tuple[float, ...]
+) -> list[Candidate]:
+    """The largest areas above each level of probability, and of contrast, without holes; a fixed order."""
+    cuts = [(probability, level, 0.0) for level in levels] + [(contrast, level, 1.0) for level in CONTRAST_LEVELS]
+    maps = _Maps(probability, contrast, _steepness(scene))
+    found = []
+    for surface, level, kind in cuts:
+        for mask in _components(surface > level):
+            looks, at_edge, difference, noise = _describe(scene, maps, mask)
+            drawn = [(1 - kind) * np.log(level / (1 - level)) / 2, kind, kind * (level - 0.5) * 4]
+            features = bound(np.asarray([*drawn, *looks], dtype=np.float32))
+            found.append(Candidate(mask, surface, level, features, at_edge > _CUT_SHARE, difference, noise))
+    return found
+
+
+def _components(above: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """The largest connected parts, without holes, largest first."""
     import cv2
 
-    height, width = probability.shape
-    least = max(12.0, _MIN_AREA_FRACTION * height * width)
-    found = []
-    for level in levels:
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(
-            (probability > level).astype(np.uint8), connectivity=4
-        )
-        areas = np.asarray(stats[1:count, cv2.CC_STAT_AREA])
-        for index in np.argsort(-areas, kind="stable")[:_PER_LEVEL]:
-            if areas[index] >= least:
-                found.append(_describe(scene, probability, fill_holes(labels == index + 1), level))
-    return found
+    least = max(12.0, _MIN_AREA_FRACTION * above.size)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=4)
+    areas = np.asarray(stats[1:count, cv2.CC_STAT_AREA])
+    order = [int(index) for index in np.argsort(-areas, kind="stable")[:_PER_LEVEL] if areas[index] >= least]
+    return [fill_holes(labels == index + 1) for index in order]
 
 
 def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -72,11 +88,32 @@ def ring_around(mask: NDArray[np.bool_], inside: NDArray[np.bool_]) -> tuple[NDA
     return np.asarray(near & (distance > gap)), np.asarray(near)
 
 
-def _describe(scene: Scene, probability: NDArray[np.float32], mask: NDArray[np.bool_], level: float) -> Candidate:
+@dataclass(frozen=True, eq=False)
+class _Maps:
+    """What candidates of one photo are held against, each float32 (h, w)."""
+
+    probability: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+    steepness: NDArray[np.float32]
+
+
+def _steepness(scene: Scene) -> NDArray[np.float32]:
+    """Change of Lab per pixel, after a smoothing that leaves borders and takes noise."""
+    import cv2
+
+    smooth, _ = masked_blur(scene.lab, scene.inside, _EDGE_BLUR * max(scene.inside.shape))
+    across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
+    return np.asarray(np.sqrt((across**2 + down**2).sum(axis=2)), dtype=np.float32)
+
+
+def _describe(scene: Scene, maps: _Maps, mask: NDArray[np.bool_]) -> tuple[list[float], float, float, float]:
+    """(features, share of the border at the edge of view, Lab distance to the ring, spread of the ring's L*)."""
     import cv2
 
     lab, clear, inside = scene.lab, scene.clear, scene.inside
+    probability = maps.probability
     height, width = mask.shape
+    side = max(height, width)
     area = float(mask.sum())
     total = float(probability.sum())
     held = float(probability[mask].sum())
@@ -106,8 +143,19 @@ def _describe(scene: Scene, probability: NDArray[np.float32], mask: NDArray[np.b
     across, down = unit_coordinates((height, width))
     x0 = float((mask * across).sum() / area)
     y0 = float((mask * down).sum() / area)
+    around = mask_clear | ring_clear
+    values = lab[around]
+    spread = float(((values - values.mean(axis=0)) ** 2).sum(axis=1).mean())
+    share = float(mask_clear.sum()) / max(1, int(around.sum()))
+    within = float(lab[mask_clear][:, 0].std())
+    stands_out = float(maps.contrast[mask].sum())
     columns = [
-        np.log(level / (1 - level)) / 2,
+        4 * stands_out / (float(maps.contrast.sum()) + area) - 1,
+        stands_out / area * 2 - 1,
+        float(maps.contrast[near].mean()) * 4 - 1 if near.any() else 0.0,
+        float(maps.steepness[points[:, 1], points[:, 0]].mean()) * side / (contrast + 1.0) / 8 - 1,
+        within / 5 - 1,
+        share * (1 - share) * contrast**2 / (spread + 1.0) * 4 - 2,
         4 * held / (total + area) - 1,
         held / area * 2 - 1,
         float(probability[near].mean()) * 4 - 1 if near.any() else 0.0,
@@ -125,5 +173,4 @@ def _describe(scene: Scene, probability: NDArray[np.float32], mask: NDArray[np.b
         difference[2] / 10,
         float(clear[mask].mean()) * 4 - 3,
     ]
-    features = np.clip(np.asarray(columns, dtype=np.float32), -4, 4)
-    return Candidate(mask, level, features, at_edge > 0.02, contrast, noise)
+    return [float(column) for column in columns], at_edge, contrast, noise

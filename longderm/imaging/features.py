@@ -19,6 +19,8 @@ _FRAME_FROM = 0.8
 _LIGHT_PERCENTILES = (70.0, 95.0)
 #: Blurs (share of the longer side): pixel noise, structures inside a lesion, the lesion as a whole.
 _FINE, _MEDIUM, _COARSE = 0.004, 0.025, 0.08
+#: Smoothing of the contrast map (share of the longer side).
+_CONTRAST_BLUR = 0.01
 #: A gap is filled from a window of which at least this share is clear.
 _FILL_MIN_WEIGHT = 0.05
 
@@ -92,6 +94,11 @@ def _blur(values: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
+def bound(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values of about one unchanged, large ones drawn in to at most 2: a square must not turn against the extreme."""
+    return np.asarray(values / np.sqrt(1 + (values / 2) ** 2), dtype=np.float32)
+
+
 def unit_coordinates(shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Columns and rows from -1 to 1, float32 (1, w) and (h, 1)."""
     height, width = shape
@@ -144,7 +151,7 @@ def skin_features(scene: Scene) -> NDArray[np.float32]:
         np.full(shape, spread / 20 - 0.5),
     ]
     stack = np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=-1)
-    return np.clip(stack, -4, 4)
+    return bound(stack)
 
 
 def context_features(scene: Scene, score: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -201,7 +208,7 @@ def context_features(scene: Scene, score: NDArray[np.float32]) -> NDArray[np.flo
         np.broadcast_to(np.maximum(np.abs(across), np.abs(down)) * 2 - 1, shape),
     ]
     stack = np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=-1)
-    return np.clip(stack, -4, 4)
+    return bound(stack)
 
 
 def _weighted_colour(lab: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -221,3 +228,30 @@ def _ellipse_distance(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     determinant = max(xx * yy - xy * xy, 1e-6)
     square = (yy * dx * dx - 2 * xy * dx * dy + xx * dy * dy) / determinant
     return np.asarray(np.sqrt(np.maximum(square, 0)) / 2, dtype=np.float32)
+
+
+def contrast_map(scene: Scene) -> NDArray[np.float32]:
+    """How far each pixel is darker or redder than most of the photo, float32 (h, w) in [0, 1]; 0.5 at Otsu's threshold.
+
+    It knows nothing of how lesions look, and so stands by where the learned map drowns a small lesion in flushed skin.
+    """
+    lab, clear, inside = scene.lab, scene.clear, scene.inside
+    middle = np.median(lab[clear], axis=0)
+    darker = np.maximum(middle[0] - lab[..., 0], 0)
+    redder = np.maximum(lab[..., 1] - middle[1], 0)
+    distance, _ = masked_blur(np.hypot(darker, redder).astype(np.float32), inside, _CONTRAST_BLUR * max(inside.shape))
+    values = distance[clear]
+    top = max(float(np.percentile(values, 99.8)), 1.0)
+    threshold = _otsu(np.clip(values / top, 0, 1)) * top
+    return np.asarray(np.clip(distance / (2 * threshold), 0, 1) * inside, dtype=np.float32)
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    """The threshold in (0, 1) that parts values in [0, 1] best into two classes (Otsu 1979)."""
+    counts, edges = np.histogram(values, bins=128, range=(0, 1))
+    share = counts / max(1, counts.sum())
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = share.cumsum()
+    mass = (share * centres).cumsum()
+    between = (mass[-1] * below - mass) ** 2 / np.maximum(below * (1 - below), 1e-9)
+    return float(edges[1 + int(np.argmax(between[:-1]))])

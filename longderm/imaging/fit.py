@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longderm.imaging.candidates import Candidate, find_candidates
-from longderm.imaging.features import Scene, context_features, look_at, skin_features
+from longderm.imaging.features import Scene, context_features, contrast_map, look_at, skin_features
 from longderm.imaging.quadratic import QuadraticScore, fit_linear, fit_logistic
 from longderm.imaging.segmentation import Segmenter, choose, map_probability
 
@@ -20,74 +21,112 @@ SIDE_PX = 256
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88)
 #: Pixels drawn of each photo: neighbours say the same, so more of them teach nothing.
 _PIXELS_PER_PHOTO = 400
+#: Crops that show hardly any of the lesion, or nothing but it, teach nothing about presence.
+_MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
 #: A lesion-free tile is at least this share of the photo's shorter side.
 _TILE_MIN_SHARE = 0.25
 
 
-def fit_segmenter(examples: Sequence[Example], seed: int = 0, variants: int = 2) -> dict[str, Any]:
-    """The config of a segmentation release, fitted to `examples`; each is seen as it is and in further variants.
+def fit_segmenter(
+    examples: Sequence[Example], seed: int = 0, variants: int = 2, progress: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """The fitted part of a segmentation release's config; each example is seen as it is and in further variants.
 
-    Stages: pixels against the skin, pixels in context, overlap of candidates with the expert's mask, and presence
-    (best candidates of whole photos against those of lesion-free tiles of the same photos).
+    In turn: pixels against the skin, pixels in context, which candidate of a photo is best, how well it matches the
+    expert's mask, and presence (best candidates of whole photos against those of lesion-free tiles of the same photos).
     """
-    scenes = [(index, variant) for index in range(len(examples)) for variant in range(variants)]
-
-    def view(index: int, variant: int) -> tuple[Scene, NDArray[np.bool_]]:
-        pixels, mask = examples[index]()
-        if variant:
-            pixels, mask = vary(pixels, mask, np.random.default_rng([seed, index, variant]))
-        scene = look_at(pixels, SIDE_PX)
-        return scene, shrink_mask(mask, scene.inside.shape)
-
-    def sample(features_of: Callable[[Scene], NDArray[np.float32]]) -> NDArray[np.float64]:
-        rows, labels, weights = [], [], []
-        for index, variant in scenes:
-            scene, mask = view(index, variant)
-            picked = np.random.default_rng([seed, index, variant, 1]).choice(mask.size, _PIXELS_PER_PHOTO)
-            features = features_of(scene)
-            rows.append(features.reshape(-1, features.shape[-1])[picked])
-            labels.append(mask.reshape(-1)[picked])
-            weights.append(_pixel_weight(mask, scene.inside).reshape(-1)[picked])
-        return fit_logistic(np.concatenate(rows), np.concatenate(labels), np.concatenate(weights))
-
-    skin_weights = _rounded(sample(skin_features))
+    views = [
+        _view(example, seed, index, variant) for index, example in enumerate(examples) for variant in range(variants)
+    ]
+    progress(f"{len(views)} views of {len(examples)} photos")
+    skin_weights = _fit_pixels(views, skin_features, seed)
     skin = QuadraticScore.from_weights(skin_weights)
-    context_weights = _rounded(sample(lambda scene: context_features(scene, skin(skin_features(scene)))))
-    config: dict[str, Any] = {
+    progress("pixels against the skin")
+    context_weights = _fit_pixels(views, lambda scene: context_features(scene, skin(skin_features(scene))), seed)
+    context = QuadraticScore.from_weights(context_weights)
+    progress("pixels in context")
+
+    none = QuadraticScore(np.zeros((1, 1), dtype=np.float32))
+    segmenter = Segmenter(SIDE_PX, skin, context, none, none, none, LEVELS, 0, 0, 0, 0)
+    groups = [_candidates(view.scene, segmenter) for view in views]
+    features = np.stack([candidate.features for group in groups for candidate in group])
+    overlaps = [
+        dice(candidate.mask, view.mask) for view, group in zip(views, groups, strict=True) for candidate in group
+    ]
+    members = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    choice_weights = _rounded(fit_linear(features, np.asarray(overlaps), members))
+    overlap_weights = _rounded(fit_linear(features, np.asarray(overlaps)))
+    choice, overlap = (QuadraticScore.from_weights(weights) for weights in (choice_weights, overlap_weights))
+    segmenter = replace(segmenter, choice=choice, overlap=overlap)
+    progress("candidates")
+
+    whole = [
+        _best_features(group, segmenter)
+        for view, group in zip(views, groups, strict=True)
+        if group and _MIN_SHOWN < view.mask.mean() < _MAX_SHOWN
+    ]
+    bare = []
+    for index, example in enumerate(examples):
+        for tile in lesion_free_tiles(*example(), rng=np.random.default_rng([seed, index, 2])):
+            group = _candidates(look_at(tile, SIDE_PX), segmenter)
+            if group:
+                bare.append(_best_features(group, segmenter))
+    labels = np.arange(len(whole) + len(bare)) < len(whole)
+    weight = np.where(labels, 0.5 / len(whole), 0.5 / max(1, len(bare)))
+    presence_weights = _rounded(fit_logistic(np.stack([*whole, *bare]), labels, weight, penalty=1e-3))
+    progress("presence")
+    return {
         "side_px": SIDE_PX,
         "levels": list(LEVELS),
         "skin_weights": skin_weights,
         "context_weights": context_weights,
+        "choice_weights": choice_weights,
+        "overlap_weights": overlap_weights,
+        "presence_weights": presence_weights,
     }
-    context = QuadraticScore.from_weights(context_weights)
-    none = QuadraticScore(np.zeros((1, 1), dtype=np.float32))
-    partial = Segmenter(SIDE_PX, skin, context, none, none, LEVELS, 0, 0, 0, 0)
-    groups: list[list[Candidate]] = []
-    rows, values = [], []
-    for index, variant in scenes:
-        scene, mask = view(index, variant)
-        candidates = find_candidates(scene, map_probability(scene, partial), LEVELS)
-        groups.append(candidates if variant == 0 or 0.02 < mask.mean() < 0.95 else [])
-        for candidate in candidates:
-            rows.append(candidate.features)
-            values.append(dice(candidate.mask, mask))
-    config["overlap_weights"] = _rounded(fit_linear(np.stack(rows), np.asarray(values)))
-    overlap = QuadraticScore.from_weights(config["overlap_weights"])
-    partial = Segmenter(SIDE_PX, skin, context, overlap, none, LEVELS, 0, 0, 0, 0)
 
-    best = [choose(candidates, partial)[0] for candidates in groups if candidates]
-    empty: list[Candidate] = []
-    for index in range(len(examples)):
-        for tile in lesion_free_tiles(*examples[index](), rng=np.random.default_rng([seed, index, 2])):
-            scene = look_at(tile, SIDE_PX)
-            candidates = find_candidates(scene, map_probability(scene, partial), LEVELS)
-            if candidates:
-                empty.append(choose(candidates, partial)[0])
-    described = np.stack([candidate.features for candidate in [*best, *empty]])
-    labels = np.arange(len(described)) < len(best)
-    weight = np.where(labels, 0.5 / len(best), 0.5 / max(1, len(empty)))
-    config["presence_weights"] = _rounded(fit_logistic(described, labels, weight, penalty=3e-4))
-    return config
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A scene with the expert's mask on its grid; colours in half precision, since all views are held at once."""
+
+    half: NDArray[np.float16]
+    inside: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
+    draw: tuple[int, int]
+
+    @property
+    def scene(self) -> Scene:
+        return Scene(self.half.astype(np.float32), self.inside, self.clear)
+
+
+def _view(example: Example, seed: int, index: int, variant: int) -> _View:
+    pixels, mask = example()
+    if variant:
+        pixels, mask = vary(pixels, mask, np.random.default_rng([seed, index, variant]))
+    scene = look_at(pixels, SIDE_PX)
+    small = shrink_mask(mask, (scene.inside.shape[0], scene.inside.shape[1]))
+    return _View(scene.lab.astype(np.float16), scene.inside, scene.clear, small, (index, variant))
+
+
+def _fit_pixels(views: Sequence[_View], features_of: Callable[[Scene], NDArray[np.float32]], seed: int) -> list[float]:
+    rows, labels, weights = [], [], []
+    for view in views:
+        picked = np.random.default_rng([seed, *view.draw, 1]).choice(view.mask.size, _PIXELS_PER_PHOTO)
+        features = features_of(view.scene)
+        rows.append(features.reshape(-1, features.shape[-1])[picked])
+        labels.append(view.mask.reshape(-1)[picked])
+        weights.append(_pixel_weight(view.mask, view.inside).reshape(-1)[picked])
+    return _rounded(fit_logistic(np.concatenate(rows), np.concatenate(labels), np.concatenate(weights)))
+
+
+def _candidates(scene: Scene, segmenter: Segmenter) -> list[Candidate]:
+    return find_candidates(scene, map_probability(scene, segmenter), contrast_map(scene), segmenter.levels)
+
+
+def _best_features(group: list[Candidate], segmenter: Segmenter) -> NDArray[np.float32]:
+    return choose(group, segmenter)[0].features
 
 
 def dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -134,7 +134,7 @@ def _colours(photo: Photo, full_mask: NDArray[np.bool_], window: tuple[slice, sl
     if not enough:
         return {"asymmetry_shape": _round(asymmetry(mask, lab)[0])}
 
-    fine, _ = masked_blur(lab, clear, _COLOUR_BLUR * side)
+    fine, _ = masked_blur(lab, lesion, _COLOUR_BLUR * side)
     smooth, _ = masked_blur(lab, lesion, _ASYMMETRY_BLUR * side)
     of_shape, of_colour = asymmetry(mask, smooth)
     values = fine[lesion].astype(np.float64)

@@ -64,9 +64,24 @@ def fit_logistic(
 
 
 def fit_linear(
-    features: NDArray[np.float32], values: NDArray[np.float64], penalty: float = 1e-3
+    features: NDArray[np.float32],
+    values: NDArray[np.float64],
+    groups: NDArray[np.int64] | None = None,
+    penalty: float = 1e-3,
 ) -> NDArray[np.float64]:
-    """Weights of the quadratic that predicts `values` (N,) with least squares, L2."""
+    """Weights of the quadratic that predicts `values` (N,) with least squares, L2.
+
+    With `groups` (N,), only what tells apart the members of a group is fitted: the differences from the group's mean.
+    """
     products = expand(features).astype(np.float64)
+    if groups is not None:
+        products, values = _centre(products, groups), _centre(values[:, None], groups)[:, 0]
     gram = products.T @ products / len(products) + penalty * np.eye(products.shape[1])
     return np.asarray(np.linalg.solve(gram, products.T @ values / len(products)))
+
+
+def _centre(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    _, members, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), values.shape[1]))
+    np.add.at(sums, members, values)
+    return np.asarray(values - (sums / counts[:, None])[members])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.imaging.candidates import Candidate, find_candidates
-from longderm.imaging.features import Scene, context_features, look_at, masked_blur, skin_features
+from longderm.imaging.features import Scene, context_features, contrast_map, look_at, masked_blur, skin_features
 from longderm.imaging.quadratic import QuadraticScore
 from longderm.models import Release, load_release
 from longderm.photo import Photo
@@ -51,6 +51,7 @@ class Segmenter:
     side_px: int
     skin: QuadraticScore
     context: QuadraticScore
+    choice: QuadraticScore
     overlap: QuadraticScore
     presence: QuadraticScore
     levels: tuple[float, ...]
@@ -66,6 +67,7 @@ def read_segmenter(config: dict[str, Any]) -> Segmenter:
         side_px=int(config["side_px"]),
         skin=QuadraticScore.from_weights(config["skin_weights"]),
         context=QuadraticScore.from_weights(config["context_weights"]),
+        choice=QuadraticScore.from_weights(config["choice_weights"]),
         overlap=QuadraticScore.from_weights(config["overlap_weights"]),
         presence=QuadraticScore.from_weights(config["presence_weights"]),
         levels=tuple(float(level) for level in config["levels"]),
@@ -80,8 +82,8 @@ def segment(photo: Photo, release: Release | None = None) -> Segmentation:
     """Find the lesion of a close-up photo and draw its outline at full size.
 
     Each pixel of a reduced copy is scored by its colour against the photo's own skin, twice (the second time knowing
-    the first map); areas cut from that map at several levels are compared by how well such areas matched experts'
-    outlines, and the best is kept if it looks like a lesion at all and stands out from the skin's own variation.
+    the first map); areas cut at several levels from that map and from plain contrast are compared by how well such
+    areas matched experts' outlines; the best is kept if it looks like a lesion and stands out from the skin.
     `release` is of kind "segmentation", by default the packaged one. In a total-body photo, nothing is drawn.
     """
     release = release if release is not None else load_release("segmentation", DEFAULT_VERSION)
@@ -99,17 +101,17 @@ def segment(photo: Photo, release: Release | None = None) -> Segmentation:
     if scene.clear.mean() < MIN_CLEAR_FRACTION:
         return refuse("too little of the photo is free of hair, glare and dark borders")
     probability = map_probability(scene, segmenter)
-    candidates = find_candidates(scene, probability, segmenter.levels)
+    candidates = find_candidates(scene, probability, contrast_map(scene), segmenter.levels)
     if not candidates:
         return refuse("nothing differs from the surrounding skin")
     best, overlap = choose(candidates, segmenter)
     if best.contrast < segmenter.min_contrast or best.contrast < segmenter.min_contrast_to_noise * best.noise:
         return refuse("the contrast is below the variation of the skin")
-    presence = _sigmoid(float(segmenter.presence(best.features[None])[0]))
+    presence = _sigmoid(float(segmenter.presence(best.features)))
     confidence = round(presence * overlap, 4)
     if round(presence, 4) < segmenter.min_presence:
         return refuse("what differs from the skin does not look like a lesion", confidence)
-    mask = draw(best, probability, photo.shape)
+    mask = draw(best, photo.shape)
     if not mask.any():
         return refuse("nothing differs from the surrounding skin", confidence)
     reason = None
@@ -131,19 +133,19 @@ def map_probability(scene: Scene, segmenter: Segmenter) -> NDArray[np.float32]:
 
 
 def choose(candidates: list[Candidate], segmenter: Segmenter) -> tuple[Candidate, float]:
-    """The candidate with the highest overlap to be expected, and that overlap in [0, 1]."""
-    overlaps = np.round(segmenter.overlap(np.stack([candidate.features for candidate in candidates])), 4)
-    index = int(np.argmax(overlaps))
-    return candidates[index], float(np.clip(overlaps[index], 0, 1))
+    """The best candidate of a photo, and its expected overlap (Dice) with an expert's outline, in [0, 1]."""
+    features = np.stack([candidate.features for candidate in candidates])
+    index = int(np.argmax(np.round(segmenter.choice(features), 4)))
+    return candidates[index], float(np.clip(np.round(segmenter.overlap(features[index]), 4), 0, 1))
 
 
-def draw(candidate: Candidate, probability: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The candidate's mask, bool `shape`: its level line in the enlarged map, hence smooth and closed."""
+def draw(candidate: Candidate, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The candidate's mask, bool `shape`: its level line in the enlarged map, smooth and closed."""
     import cv2
 
     level = np.float32(candidate.level)
-    above = np.where(probability > level, probability, np.float32(1))
-    below = np.minimum(probability, level)
+    above = np.where(candidate.surface > level, candidate.surface, np.float32(1))
+    below = np.minimum(candidate.surface, level)
     surface = np.where(candidate.mask, above, below).astype(np.float32)
     enlarged = cv2.resize(surface, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(enlarged > level + np.float32(1e-5))

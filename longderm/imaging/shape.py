@@ -14,9 +14,9 @@ _OUTLINE_POINTS = 360
 _OUTLINE_SMOOTHING = 3.0
 
 #: The lesion is laid out in this many rings of equal width ...
-_RADII = 64
-#: ... and directions (2 degrees each) around its centre of mass, where a mirror is a reversal of directions.
-_DIRECTIONS = 180
+_RADII = 48
+#: ... and directions (3 degrees each) around its centre of mass, where a mirror is a reversal of directions.
+_DIRECTIONS = 120
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,97 @@
+"""Quality: the score falls with what makes a photo unfit, and the reason is named."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from painted_lesions import draw_dark_corners, draw_hairs, paint, paint_skin
+
+from longderm.imaging import assess_quality
+from longderm.photo import Photo
+from longderm.schema import TABLES
+
+
+def quality(pixels):
+    return assess_quality(Photo.from_array(pixels))
+
+
+def darken(pixels, share):
+    return (pixels * share).astype(np.uint8)
+
+
+def blur(pixels, sigma):
+    return cv2.GaussianBlur(pixels, (0, 0), sigma)
+
+
+def test_a_good_photo_is_good_and_has_no_reasons():
+    result = quality(paint()[0])
+    assert result.score > 0.8
+    assert result.reasons == ()
+
+
+def test_features_are_the_columns_of_the_quality_table():
+    columns = [field.name for field in TABLES["quality"].schema]
+    features = quality(paint()[0]).features
+    assert list(features) == columns[columns.index("sharpness") : columns.index("skin_fraction") + 1]
+    assert all(0 <= value <= 1 for value in features.values())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda pixels: blur(pixels, 9), "blurred"),
+        (lambda pixels: darken(pixels, 0.2), "too dark"),
+        (lambda pixels: draw_hairs(pixels, 45)[0], "hair"),
+        (lambda pixels: draw_dark_corners(pixels, 0.3)[0], "dark corners or borders"),
+        (lambda pixels: pixels[::5, ::5].copy(), "too small"),
+        (lambda pixels: pixels[..., ::-1] // 2 + np.array([0, 0, 120], np.uint8), "colours are not those of skin"),
+    ],
+)
+def test_what_is_wrong_is_named_and_costs_score(spoil, reason):
+    good, spoilt = quality(paint()[0]), quality(np.ascontiguousarray(spoil(paint()[0])))
+    assert reason in spoilt.reasons
+    assert spoilt.score < good.score - 0.15
+
+
+def test_glare_is_named():
+    pixels = paint()[0]
+    pixels[::12, :, :] = 255
+    pixels[1::12, :, :] = 255
+    assert "glare" in quality(pixels).reasons
+
+
+@pytest.mark.parametrize("worsen", [lambda p, k: blur(p, 1.2 * k), lambda p, k: darken(p, 1 - 0.17 * k)])
+def test_the_score_falls_step_by_step(worsen):
+    scores = [quality(worsen(paint()[0], step)).score for step in range(1, 6)]
+    assert all(worse <= better + 0.005 for better, worse in pairwise(scores))
+    assert scores[0] > scores[-1] + 0.2
+
+
+def test_skin_of_every_tone_has_the_colour_of_skin():
+    for skin in ([245, 215, 200], [214, 170, 148], [150, 100, 72], [84, 54, 40]):
+        assert quality(paint(skin=np.array(skin, float))[0]).features["skin_fraction"] > 0.95
+
+
+def test_a_frame_without_any_edge_is_not_sharp():
+    assert quality(np.full((300, 400, 3), (214, 170, 148), np.uint8)).features["sharpness"] == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (7, 9), (2000, 31)])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_any_frame_has_an_answer(shape, level):
+    result = quality(np.full((*shape, 3), level, np.uint8))
+    assert 0 <= result.score < 0.5
+
+
+def test_the_score_does_not_depend_on_threads_of_opencv():
+    threads = cv2.getNumThreads()
+    pixels = draw_hairs(paint_skin())[0]
+    try:
+        results = []
+        for count in (1, 4):
+            cv2.setNumThreads(count)
+            results.append(quality(pixels))
+    finally:
+        cv2.setNumThreads(threads)
+    assert results[0] == results[1]
