@@ -33,7 +33,14 @@ _OTSU_BLUR = 0.01
 #: Failures drawn on the contact sheet, and the size of one picture.
 _SHEET_PHOTOS, _SHEET_COLUMNS, _SHEET_SIDE_PX = 48, 8, 200
 #: Settings of a fitted release that are chosen, not fitted: see the card.
-_CHOSEN = {"min_presence": 0.45, "min_contrast": 2.0, "min_contrast_to_noise": 0.5, "doubtful_overlap": 0.6}
+_CHOSEN = {
+    "min_presence": 0.45,
+    "min_overlap": 0.25,
+    "min_contrast": 2.0,
+    "min_contrast_to_noise": 0.5,
+    "doubtful_overlap": 0.6,
+    "clinical_max_cut_share": 0.1,
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,6 @@ _PER_LEVEL = 3
 _MIN_AREA_FRACTION = 0.0015
 #: Levels at which the contrast map is cut; 0.5 is Otsu's threshold.
 CONTRAST_LEVELS = (0.35, 0.5, 0.65)
-#: A lesion of whose border more than this share lies on the edge of the field of view is cut by it.
-_CUT_SHARE = 0.02
 #: Smoothing before the steepness of a border is read (share of the longer side).
 _EDGE_BLUR = 0.008
 #: Width of the ring around a candidate whose colour it is compared with (share of the longer side), at least ...
@@ -27,13 +25,17 @@ _RING_OF_RADIUS = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One area: `mask` bool (h, w) without holes, the map and `level` that drew it, and its features."""
+    """One area: `mask` bool (h, w) without holes, the map and `level` that drew it, and its features.
+
+    cut_share: share of its border on the edge of the field of view; contrast: Lab distance to the ring of skin around
+    it; noise: spread of the ring's L*.
+    """
 
     mask: NDArray[np.bool_]
     surface: NDArray[np.float32]
     level: float
     features: NDArray[np.float32]
-    touches_border: bool
+    cut_share: float
     contrast: float
     noise: float
 
@@ -50,7 +52,7 @@ def find_candidates(
             looks, at_edge, difference, noise = _describe(scene, maps, mask)
             drawn = [(1 - kind) * np.log(level / (1 - level)) / 2, kind, kind * (level - 0.5) * 4]
             features = bound(np.asarray([*drawn, *looks], dtype=np.float32))
-            found.append(Candidate(mask, surface, level, features, at_edge > _CUT_SHARE, difference, noise))
+            found.append(Candidate(mask, surface, level, features, at_edge, difference, noise))
     return found
 
 

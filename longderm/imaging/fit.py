@@ -47,7 +47,7 @@ def fit_segmenter(
     progress("pixels in context")
 
     none = QuadraticScore(np.zeros((1, 1), dtype=np.float32))
-    segmenter = Segmenter(SIDE_PX, skin, context, none, none, none, LEVELS, 0, 0, 0, 0)
+    segmenter = Segmenter(SIDE_PX, skin, context, none, none, none, LEVELS, 0, 0, 0, 0, 0, 1)
     groups = [_candidates(view.scene, segmenter) for view in views]
     features = np.stack([candidate.features for group in groups for candidate in group])
     overlaps = [

@@ -23,6 +23,9 @@ MIN_SIDE_PX = 24
 #: Below this share of usable pixels (inside the field of view, no hair, no glare), nothing is drawn.
 MIN_CLEAR_FRACTION = 0.1
 
+#: A lesion of whose border more than this share lies on the edge of the field of view is cut by it.
+CUT_SHARE = 0.02
+
 #: The map is smoothed by this share of the longer side before it is cut: about the width of an expert's pen.
 _SMOOTHING = 0.008
 
@@ -46,7 +49,14 @@ class Segmentation:
 
 @dataclass(frozen=True, eq=False)
 class Segmenter:
-    """The parameters of a release, ready for use."""
+    """The parameters of a release, ready for use.
+
+    min_presence, min_overlap: below it, nothing is drawn. min_contrast (Lab units) and min_contrast_to_noise (times the
+    spread of the ring's L*): likewise. doubtful_overlap: below it, the border is called doubtful.
+    clinical_max_cut_share: a clinical photo shows its lesion whole, amid skin that shadows and folds make uneven up to
+    the edge, so an area of whose border more than this share lies there is not it; through a dermatoscope, large
+    lesions do fill the view.
+    """
 
     side_px: int
     skin: QuadraticScore
@@ -56,9 +66,11 @@ class Segmenter:
     presence: QuadraticScore
     levels: tuple[float, ...]
     min_presence: float
+    min_overlap: float
     min_contrast: float
     min_contrast_to_noise: float
     doubtful_overlap: float
+    clinical_max_cut_share: float
 
 
 def read_segmenter(config: dict[str, Any]) -> Segmenter:
@@ -72,9 +84,11 @@ def read_segmenter(config: dict[str, Any]) -> Segmenter:
         presence=QuadraticScore.from_weights(config["presence_weights"]),
         levels=tuple(float(level) for level in config["levels"]),
         min_presence=float(config["min_presence"]),
+        min_overlap=float(config["min_overlap"]),
         min_contrast=float(config["min_contrast"]),
         min_contrast_to_noise=float(config["min_contrast_to_noise"]),
         doubtful_overlap=float(config["doubtful_overlap"]),
+        clinical_max_cut_share=float(config["clinical_max_cut_share"]),
     )
 
 
@@ -104,6 +118,10 @@ def segment(photo: Photo, release: Release | None = None) -> Segmentation:
     candidates = find_candidates(scene, probability, contrast_map(scene), segmenter.levels)
     if not candidates:
         return refuse("nothing differs from the surrounding skin")
+    if photo.meta.modality == "clinical":
+        candidates = [candidate for candidate in candidates if candidate.cut_share <= segmenter.clinical_max_cut_share]
+        if not candidates:
+            return refuse("what differs from the skin runs out of the photo")
     best, overlap = choose(candidates, segmenter)
     if best.contrast < segmenter.min_contrast or best.contrast < segmenter.min_contrast_to_noise * best.noise:
         return refuse("the contrast is below the variation of the skin")
@@ -111,15 +129,18 @@ def segment(photo: Photo, release: Release | None = None) -> Segmentation:
     confidence = round(presence * overlap, 4)
     if round(presence, 4) < segmenter.min_presence:
         return refuse("what differs from the skin does not look like a lesion", confidence)
+    if overlap < segmenter.min_overlap:
+        return refuse("the border of what differs from the skin cannot be told", confidence)
     mask = draw(best, photo.shape)
     if not mask.any():
         return refuse("nothing differs from the surrounding skin", confidence)
+    touches_border = round(best.cut_share, 4) > CUT_SHARE
     reason = None
     if overlap < segmenter.doubtful_overlap:
         reason = "the border is doubtful"
-    elif best.touches_border:
+    elif touches_border:
         reason = "the lesion is cut by the edge of the field of view"
-    return Segmentation(mask, confidence, True, reason, best.touches_border, release.name)
+    return Segmentation(mask, confidence, True, reason, touches_border, release.name)
 
 
 def map_probability(scene: Scene, segmenter: Segmenter) -> NDArray[np.float32]:

@@ -96,6 +96,13 @@ def test_a_lesion_cut_by_the_edge_says_so():
     assert "edge" in result.reason
 
 
+def test_in_a_clinical_photo_what_runs_out_of_it_is_no_lesion():
+    pixels, truth = paint(centre=(600.0, 240.0), radius=150.0)
+    assert outlined(pixels).found
+    assert not (outlined(pixels, modality="clinical").mask & truth).any()
+    assert outlined(paint()[0], modality="clinical").found
+
+
 def test_confidence_falls_with_contrast():
     pixels, _ = paint()
     plain = np.array([214.0, 170.0, 148.0])
