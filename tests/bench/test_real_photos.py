@@ -61,14 +61,12 @@ def test_every_lesion_has_attempted_pairs_with_verdicts_and_no_trajectory(repeat
         assert set(tables[stage]["failure"].to_pylist()) == {None}
 
 
-def test_most_repeats_are_found_aligned_and_not_flagged(repeats):
-    """Thumbnails of real lesions in other zoom and light; what is asked here is far below what is measured."""
+def test_most_repeats_are_found_and_aligned(repeats):
+    """Thumbnails of real lesions in other zoom and light; what is asked here is below what is measured."""
     tables = current_tables(Store(repeats), Settings())
-    accepted = tables["alignments"]["accepted"].to_pylist()
-    assert sum(accepted) > 0.7 * len(accepted)
-    decisions = tables["decisions"].to_pylist()
-    issued = [row for row in decisions if row["verdict"] == "issued_with_caveat"]
-    assert sum(row["flagged"] for row in issued) < 0.2 * len(issued)
+    for table, column in (("masks", "found"), ("alignments", "accepted")):
+        values = tables[table][column].to_pylist()
+        assert sum(values) > 0.8 * len(values)
 
 
 def test_full_size_photos_are_taken_in_by_a_table_beside_them(shared_data, prefect_server, tmp_path):
