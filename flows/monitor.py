@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from .embedded import prepare_environment
+from .embedded import own_server, prepare_environment
 
 prepare_environment()
 
@@ -156,12 +156,9 @@ def run_monitor(
     settings: Settings | None = None,
     command: str = "monitor",
     progress: bool = False,
-    on_start: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Run the flow here and now; returns its summary. What a killed run would leave behind is ended by a guard."""
-    with guarded(uuid.uuid4().hex):
-        if on_start is not None:
-            on_start()
+    with guarded(uuid.uuid4().hex), own_server():
         summary: dict[str, Any] = monitor(
             store=str(store),
             source=source.as_dict() if source else None,

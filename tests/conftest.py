@@ -37,8 +37,7 @@ def prefect_home(tmp_path_factory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def prefect_server(prefect_home) -> Iterator[str]:
     """A running Prefect server; starting it once takes seconds, each test need not."""
-    from longderm.flows.embedded import prepare_environment
-    from longderm.flows.serve import own_server
+    from longderm.flows.embedded import own_server, prepare_environment
 
     prepare_environment()
     with own_server() as url:

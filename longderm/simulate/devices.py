@@ -80,5 +80,6 @@ def dermatoscopes(maker: str) -> tuple[Device, ...]:
     """The dermatoscopes of a maker ("a" or "b")."""
     return tuple(device for device in DERMATOSCOPES if device.maker == maker)
 
+
 #: Makers that exist in simulated archives only, by which a report tells that its photos show no real skin.
 INVENTED_MAKERS = frozenset(("Aldermere Optics", "Brightfell"))

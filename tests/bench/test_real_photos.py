@@ -1,4 +1,4 @@
-"""Real photos by a mapping file, as README shows: no crash, every file accounted for, repeats compared and not dated."""
+"""Real photos by a mapping file, as README shows: no crash, every file accounted for, repeats compared, not dated."""
 
 from __future__ import annotations
 
