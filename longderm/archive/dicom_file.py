@@ -53,7 +53,7 @@ def open_dicom(stream: BinaryIO) -> Dataset:
         meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
         syntax = str(meta.get("TransferSyntaxUID", ""))
         sop_class = str(meta.get("MediaStorageSOPClassUID", ""))
-    except Exception as error:
+    except Exception as error:  # pydicom raises anything on malformed bytes
         raise _parse_error(error) from None
     if not syntax:
         raise UnusablePhotoError("truncated", "the file ends before its header names a transfer syntax")
@@ -65,7 +65,7 @@ def open_dicom(stream: BinaryIO) -> Dataset:
     try:
         stream.seek(0)
         dataset = dcmread(stream)
-    except Exception as error:
+    except Exception as error:  # as above
         raise _parse_error(error) from None
     sop_class = sop_class or text(dataset, "SOPClassUID") or ""
     if sop_class not in PHOTO_CLASSES:
@@ -118,7 +118,7 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
     found = value(dataset, keyword)
     try:
         return list(found) if found is not None else []
-    except Exception:
+    except Exception:  # items are parsed when they are asked for, and pydicom raises anything on malformed bytes
         return []
 
 

@@ -218,8 +218,9 @@ def _jpeg(frame: bytes, layout: _Layout) -> tuple[NDArray[Any], str]:
         return _load(image), layout.photometric
     if image.mode != "RGB":
         raise UnusablePhotoError("unsupported_syntax", f"a JPEG stream of mode {image.mode}")
-    names = [component[0] for component in image.layer]  # type: ignore[attr-defined]
-    reduced = len({component[1:3] for component in image.layer}) > 1  # type: ignore[attr-defined]
+    layer = image.layer  # type: ignore[attr-defined]  # Pillow types the base class only; a JPEG has layers
+    names = [component[0] for component in layer]
+    reduced = len({component[1:3] for component in layer}) > 1
     told = "adobe_transform" in image.info or names == [82, 71, 66]
     if layout.photometric == "RGB" and not told and not reduced:
         # libjpeg takes an unmarked stream for YCbCr; asking for YCbCr gives the stream's own values
@@ -250,7 +251,7 @@ def _open(frame: bytes, name: str, layout: _Layout) -> Image.Image:
 
     try:
         image = Image.open(io.BytesIO(frame), formats=(name,))
-    except Exception:
+    except Exception:  # Pillow's decoders raise anything on malformed headers
         raise UnusablePhotoError("unreadable", f"no {name} stream in the frame") from None
     if image.size != (layout.columns, layout.rows):
         raise UnusablePhotoError("unreadable", "the stream has another size than the header")
@@ -283,7 +284,7 @@ def _palette(dataset: Dataset) -> NDArray[np.uint8]:
     try:
         colours = np.asarray(apply_color_lut(np.arange(2**16, dtype=np.uint16).reshape(256, 256), dataset))
         bits = int(value(dataset, "RedPaletteColorLookupTableDescriptor")[2])
-    except Exception:
+    except Exception:  # pydicom raises anything on malformed tables
         raise UnusablePhotoError("unreadable", "malformed palette") from None
     if bits not in (8, 16) or colours.shape != (256, 256, 3):
         raise UnusablePhotoError("unreadable", "malformed palette")

@@ -181,13 +181,13 @@ def _tiff_full_pages(image: Image.Image) -> int:
         pass
     try:
         image.seek(0)
-    except Exception as error:
+    except Exception as error:  # Pillow's decoders raise anything on malformed pages
         raise UnusablePhotoError("unreadable", f"malformed pages ({type(error).__name__})") from None
     return full
 
 
 def _tag(image: Image.Image, tag: int) -> Any:
-    value = image.tag_v2.get(tag)  # type: ignore[attr-defined]
+    value = image.tag_v2.get(tag)  # type: ignore[attr-defined]  # Pillow types the base class only
     return value[0] if isinstance(value, tuple) and value else value
 
 

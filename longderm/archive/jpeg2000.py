@@ -45,7 +45,7 @@ def decode_deep(data: bytes) -> NDArray[np.uint8]:
     components, bits = depth(data)
     try:
         samples: NDArray[Any] = decode(data)
-    except Exception:
+    except Exception:  # the decoder raises anything on malformed streams
         raise UnusablePhotoError("unreadable", "malformed pixels") from None
     if components != 3 or samples.ndim != 3 or samples.dtype != np.uint16 or bits > 16:
         raise UnusablePhotoError("unsupported_syntax", f"JPEG 2000 of {components} components, {bits} bits each")

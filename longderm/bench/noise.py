@@ -1,28 +1,40 @@
-"""Noise of the change score on simulated patients: fits a release of kind "change" and reports it on other patients.
+"""Noise of the change score: fits a release of kind "change" and reports it on other patients.
 
-Everything here is synthetic: pairs come from `simulate_archive`, whose truth says which lesions changed. Patients are
-split three ways: one part for the noise and the weights, one for the conformal calibration (one stable pair each), one
-for the report. Changed lesions are drawn more often than clinics see them, so that there are enough of them; nothing
-that is reported depends on their share.
+Everything here is synthetic. Pairs come from `simulate_archive`, whose truth says which lesions changed, and from real
+photos of an ISIC-layout folder, photographed twice in software: stable lesions whose skin, colours and borders no
+simulator drew, one pair a photo. Patients (a photo counts as one) are split three ways: one part for the noise and the
+weights, one for the conformal calibration (one stable pair each), one for the report. Changed lesions are drawn more
+often than clinics see them, so that there are enough of them; nothing that is reported depends on their share.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from longderm.bench.noise_report import report, write_card
+from longderm.bench.registration_pairs import Tier
 from longderm.change.calibration import fit_release
 from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of
+from longderm.errors import UsageError
 from longderm.models.releases import write_hashes
+
+if TYPE_CHECKING:
+    from longderm.photo import Photo
+
+#: How a real photo is taken twice: any turn, zooms as between visits to two devices (71% of real repeats are further
+#: apart than 1.25), light, blur and hair of an ordinary day, skin that bends by a per cent under the plate, and cameras
+#: that mix some per cent of each colour channel into the others, as matrices of camera profiles do.
+TAKEN_TWICE = Tier("taken twice", 180.0, float(np.log(1.6)), 0.12, 1.2, 3.0, 10, 0.6, bend=0.01, colour_response=0.04)
 
 #: Shares of lesions that change in the simulated archive; published: 16% and 4.5% (see `longderm.simulate`).
 SUSPICIOUS_CHANGED, ORDINARY_CHANGED = 0.5, 0.3
@@ -34,26 +46,47 @@ ALPHA = 0.05
 #: a p-value of 0.01 takes 99 of them.
 PARTS = ("fit",) * 2 + ("calibration",) * 5 + ("report",) * 3
 
+#: Where a pair comes from.
+SIMULATED, REPHOTOGRAPHED = "simulated", "rephotographed"
+
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def run(
-    out: Path, patients: int = 250, seed: int = 7, workers: int = 0, version: str = "0.1.0", reuse: int = 0
+    out: Path,
+    patients: int = 250,
+    seed: int = 7,
+    workers: int = 0,
+    version: str = "0.1.0",
+    reuse: int = 0,
+    photos: str = "",
+    taken_twice: int = 600,
 ) -> dict[str, Any]:
     """Simulate `patients` patients, fit the release `change/version` into `out` and report on the held-out ones.
 
-    workers: processes, 0 for one per core; reuse: 1 takes what an earlier run observed in `out`, instead of simulating
-    and measuring again.
+    photos: an ISIC-layout folder (images/, masks/) of which `taken_twice` photos are photographed twice in software;
+    without it the fit knows simulated skin only. workers: processes, 0 for one per core; reuse: 1 takes what an earlier
+    run observed in `out`, instead of simulating and measuring again.
     """
     observed = out / "observed.json"
     if not (reuse and observed.is_file()):
-        observed.write_text(json.dumps(observe_archive(out / "archive", patients, seed, workers), indent=1) + "\n")
+        seen = observe_archive(out / "archive", patients, seed, workers)
+        if photos:
+            seen += observe_photos(Path(photos), taken_twice, patients, seed, workers)
+        observed.write_text(json.dumps(seen, indent=1) + "\n")
     rows: list[Row] = json.loads(observed.read_text())
     config, parts = fit(rows)
+    if conformal_p_value(1.0, config["calibration_scores"], ALPHA) is None:
+        raise UsageError("too few patients to calibrate: take at least 80 (--patients)")
     figures = report(parts["report"], config["alpha"])
     figures["calibration_pairs"] = len(config["calibration_scores"])
     command = f"longderm bench noise --patients {patients} --seed {seed} --version {version}"
-    config["source"] = {"kind": "simulated", "command": command, "patients": patients, "seed": seed}
+    counted = {"simulated patients": len({row["patient"] for row in rows if row["origin"] == SIMULATED})}
+    if any(row["origin"] == REPHOTOGRAPHED for row in rows):
+        command += f" --photos FOLDER --taken-twice {taken_twice}"
+        counted["photos taken twice"] = sum(row["origin"] == REPHOTOGRAPHED for row in rows)
+    config["source"] = {"kind": "synthetic", "command": command, "seed": seed} | counted
     folder = out / "change" / version
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
@@ -97,7 +130,6 @@ def observe_archive(archive: Path, patients: int, seed: int, workers: int) -> li
     from longderm.simulate import simulate_archive
     from longderm.simulate.calibration import PUBLISHED
 
-    workers = workers or len(os.sched_getaffinity(0))
     enriched = replace(
         PUBLISHED,
         suspicious_changed=SUSPICIOUS_CHANGED,
@@ -105,13 +137,26 @@ def observe_archive(archive: Path, patients: int, seed: int, workers: int) -> li
         melanoma_share_of_changed=MELANOMA_SHARE,
     )
     if not (archive / "truth" / "pairs.parquet").is_file():
-        simulate_archive(archive, patients, seed, workers=workers, calibration=enriched)
-    pairs = choose_pairs(archive, seed)
+        simulate_archive(archive, patients, seed, workers=workers or len(os.sched_getaffinity(0)), calibration=enriched)
+    return _in_processes(partial(observe_pair, archive), choose_pairs(archive, seed), workers)
+
+
+def observe_photos(folder: Path, count: int, first_number: int, seed: int, workers: int) -> list[Row]:
+    """Measure `count` photos of an ISIC-layout folder against themselves, taken twice; numbered from `first_number`."""
+    from longderm.bench.registration_pairs import checked_folder, photo_names
+
+    names = np.random.default_rng([seed, 1]).permutation(photo_names(checked_folder(folder)))[:count]
+    numbered = [(str(name), first_number + index) for index, name in enumerate(names)]
+    return _in_processes(partial(observe_taken_twice, folder, seed), numbered, workers)
+
+
+def _in_processes(observe: Callable[[T], Row], each: Sequence[T], workers: int) -> list[Row]:
+    workers = workers or len(os.sched_getaffinity(0))
     if workers == 1:
-        return [observe_pair(archive, pair) for pair in pairs]
+        return [observe(one) for one in each]
     # Spawned, not forked: libraries that hold threads do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(partial(observe_pair, archive), pairs, chunksize=4))
+        return list(pool.map(observe, each, chunksize=4))
 
 
 def choose_pairs(archive: Path, seed: int) -> list[Row]:
@@ -147,50 +192,68 @@ def choose_pairs(archive: Path, seed: int) -> list[Row]:
 
 
 def observe_pair(archive: Path, pair: Row) -> Row:
-    """Measure one pair as the pipeline does; `withheld` names the rule that would withhold its result, or is None."""
+    """Measure one pair of a simulated archive; `withheld` names the rule that would withhold its result, or is None."""
+    from longderm.archive import read_photo
+    from longderm.simulate.devices import DERMATOSCOPES
+
+    devices = {device.model: device for device in DERMATOSCOPES}
+    photos = []
+    for known in pair["photos"]:
+        photo, device = read_photo(archive / known["path"]), devices[known["device"]]
+        meta = replace(
+            photo.meta, px_per_mm=known["px_per_mm_stated"], polarised=device.polarised, contact=device.contact
+        )
+        photos.append(replace(photo, meta=meta))
+    row = {name: value for name, value in pair.items() if name != "photos"}
+    return row | {"origin": SIMULATED} | _observe((photos[0], photos[1]), pair["interval_days"])
+
+
+def observe_taken_twice(folder: Path, seed: int, numbered: tuple[str, int]) -> Row:
+    """Measure one photo of `folder` against itself, both taken in software; a row as of `observe_pair`."""
+    from longderm.bench.registration_pairs import load, render_pair
+    from longderm.photo import Photo
+
+    name, number = numbered
+    pair = render_pair(*load(folder, name), name, TAKEN_TWICE, np.random.default_rng([seed, number]))
+    photos = Photo.from_array(pair.baseline), Photo.from_array(pair.followup)
+    truth = {"changed": False, "malignant_change": False, "tanning": False, "patient": number}
+    return truth | {"origin": REPHOTOGRAPHED} | _observe(photos, interval_days=None)
+
+
+def _observe(photos: tuple[Photo, Photo], interval_days: int | None) -> Row:
+    """What the pipeline measures between two photos, and the rule that would withhold it."""
     import cv2
 
-    from longderm.archive import read_photo
     from longderm.change.common_view import build_common_view
     from longderm.change.maps import compare_maps
     from longderm.change.score import observe, scale_of
     from longderm.governance import Facts, PhotoFacts, decide
     from longderm.imaging import assess_quality, measure, segment
     from longderm.registration import align, prepare
-    from longderm.simulate.devices import DERMATOSCOPES
 
     cv2.setNumThreads(1)
-    devices = {device.model: device for device in DERMATOSCOPES}
-    photos, facts, masks = [], [], []
-    for known in pair["photos"]:
-        photo, device = read_photo(archive / known["path"]), devices[known["device"]]
-        meta = replace(
-            photo.meta, px_per_mm=known["px_per_mm_stated"], polarised=device.polarised, contact=device.contact
+    masks = [segment(photo) for photo in photos]
+    facts = [
+        PhotoFacts(
+            modality=photo.meta.modality,
+            quality_score=assess_quality(photo).score,
+            polarised=photo.meta.polarised,
+            contact=photo.meta.contact,
+            px_per_mm=photo.meta.px_per_mm,
+            mask_found=mask.found,
+            mask_touches_border=mask.touches_border,
+            mask_confidence=mask.confidence,
         )
-        photo = replace(photo, meta=meta)
-        quality, mask = assess_quality(photo), segment(photo)
-        photos.append(photo)
-        masks.append(mask)
-        facts.append(
-            PhotoFacts(
-                modality=meta.modality,
-                quality_score=quality.score,
-                polarised=meta.polarised,
-                contact=meta.contact,
-                px_per_mm=meta.px_per_mm,
-                mask_found=mask.found,
-                mask_touches_border=mask.touches_border,
-                mask_confidence=mask.confidence,
-            )
-        )
+        for photo, mask in zip(photos, masks, strict=True)
+    ]
     alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
     decision = decide(
         None,
         Facts(
             baseline=facts[0],
             followup=facts[1],
-            interval_days=pair["interval_days"],
-            undated_repeat=False,
+            interval_days=interval_days,
+            undated_repeat=interval_days is None,
             special_site=None,
             same_pixels=False,
             events=(),
@@ -200,15 +263,14 @@ def observe_pair(archive: Path, pair: Row) -> Row:
             alpha=ALPHA,
         ),
     )
-    row = {name: value for name, value in pair.items() if name != "photos"}
     # Without a change every rule but the last can be asked: "not_scored" means that nothing else stands against it.
     if decision.rule != "not_scored" or alignment.matrix is None:
-        return row | {"withheld": decision.rule, "observations": {}}
+        return {"withheld": decision.rule, "observations": {}}
     matrix = np.asarray(alignment.matrix, dtype=np.float64)
     view = build_common_view(photos[0], photos[1], matrix, (masks[0].mask, masks[1].mask))
     taken = (measure(photos[0], masks[0]), measure(photos[1], masks[1]))
     found = observe(taken, compare_maps(view), scale_of(matrix))
-    return row | {"withheld": None, "observations": {o.measure: round(o.value, 6) for o in found}}
+    return {"withheld": None, "observations": {o.measure: round(o.value, 6) for o in found}}
 
 
 def _observations(row: Row) -> list[Observation]:

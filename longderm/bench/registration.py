@@ -17,8 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.bench.registration_pairs import TIERS, TruePair, impostor_pairs, simulated_pairs, warped_pairs
-from longderm.errors import SourceNotFoundError
+from longderm.bench.registration_pairs import (
+    TIERS,
+    TruePair,
+    checked_folder,
+    impostor_pairs,
+    simulated_pairs,
+    warped_pairs,
+)
 from longderm.photo import Photo
 from longderm.registration.similarity import Matrix, apply, scale_of
 from longderm.registration.threads import one_thread
@@ -60,9 +66,7 @@ def _measure(out: Path, pairs: int, seed: int, photos: str, patients: int) -> di
     methods: dict[str, Method] = {"longderm": by_longderm, "orb+mask": by_orb}
     tiers: dict[str, Iterator[TruePair]] = {}
     if photos:
-        folder = Path(photos)
-        if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
-            raise SourceNotFoundError("--photos must name a folder with images/ and masks/ in it")
+        folder = checked_folder(Path(photos))
         tiers |= {f"warped {tier}": warped_pairs(folder, tier, pairs, seed) for tier in TIERS}
         tiers["impostors"] = impostor_pairs(folder, pairs, seed)
     tiers["simulated"] = simulated_pairs(out / "archive", patients, pairs, seed, impostors=False)

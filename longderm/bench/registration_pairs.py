@@ -19,9 +19,11 @@ class Tier:
 
     rotation_deg: +-; log_scale: +- natural logarithm; shift: +- share of each side; blur_px: largest sigma; noise:
     largest standard deviation (grey levels); hairs: largest number; fresh_texture: skin texture that the other photo
-    does not have, relative to the texture that both share; bend: smooth deformation, share of the photo's width.
+    does not have, relative to the texture that both share; bend: smooth deformation, share of the photo's width;
+    colour_response: standard deviation of what a camera mixes of one colour channel into another.
     """
 
+    name: str
     rotation_deg: float
     log_scale: float
     shift: float
@@ -30,14 +32,18 @@ class Tier:
     hairs: int
     fresh_texture: float = 0.0
     bend: float = 0.0
+    colour_response: float = 0.0
 
 
 TIERS = {
-    "easy": Tier(30.0, float(np.log(1.1)), 0.08, 0.8, 2.0, 4, 0.3),
-    "medium": Tier(90.0, float(np.log(1.15)), 0.15, 1.2, 3.0, 10, 0.6),
-    "hard": Tier(180.0, float(np.log(1.25)), 0.25, 1.6, 4.0, 18, 0.6),
-    "zoomed": Tier(180.0, float(np.log(2.0)), 0.15, 1.2, 3.0, 10, 0.6),
-    "stress": Tier(180.0, float(np.log(1.25)), 0.20, 3.2, 5.0, 18, 1.5, 0.01),
+    tier.name: tier
+    for tier in (
+        Tier("easy", 30.0, float(np.log(1.1)), 0.08, 0.8, 2.0, 4, 0.3),
+        Tier("medium", 90.0, float(np.log(1.15)), 0.15, 1.2, 3.0, 10, 0.6),
+        Tier("hard", 180.0, float(np.log(1.25)), 0.25, 1.6, 4.0, 18, 0.6),
+        Tier("zoomed", 180.0, float(np.log(2.0)), 0.15, 1.2, 3.0, 10, 0.6),
+        Tier("stress", 180.0, float(np.log(1.25)), 0.20, 3.2, 5.0, 18, 1.5, 0.01),
+    )
 }
 
 #: Size of the rendered photos, (height, width).
@@ -56,6 +62,13 @@ class TruePair:
     followup_mask: NDArray[np.bool_]
     matrix: Matrix | None
     px_per_mm: tuple[float | None, float | None] = (None, None)
+
+
+def checked_folder(folder: Path) -> Path:
+    """The folder, if it is laid out as ISIC's are. Raises SourceNotFoundError."""
+    if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
+        raise SourceNotFoundError("--photos must name a folder with images/ and masks/ in it")
+    return folder
 
 
 def photo_names(folder: Path) -> list[str]:
@@ -103,7 +116,7 @@ def warped_pairs(folder: Path, tier: str, count: int, seed: int) -> Iterator[Tru
     generator = np.random.default_rng([seed, sorted(TIERS).index(tier)])
     for name in generator.permutation(names)[:count]:
         image, mask = load(folder, str(name))
-        yield render_pair(image, mask, str(name), tier, generator)
+        yield render_pair(image, mask, str(name), TIERS[tier], generator)
 
 
 def impostor_pairs(folder: Path, count: int, seed: int) -> Iterator[TruePair]:
@@ -114,7 +127,7 @@ def impostor_pairs(folder: Path, count: int, seed: int) -> Iterator[TruePair]:
     for index in range(count):
         tier = ("easy", "medium", "hard")[index % 3]
         image, mask = load(folder, str(order[2 * index % len(order)]))
-        one = render_pair(image, mask, str(order[2 * index % len(order)]), tier, generator)
+        one = render_pair(image, mask, str(order[2 * index % len(order)]), TIERS[tier], generator)
         if index % 3 == 2:
             yield TruePair(
                 one.name,
@@ -127,7 +140,7 @@ def impostor_pairs(folder: Path, count: int, seed: int) -> Iterator[TruePair]:
             )
             continue
         image, mask = load(folder, str(order[(2 * index + 1) % len(order)]))
-        other = render_pair(image, mask, str(order[(2 * index + 1) % len(order)]), tier, generator)
+        other = render_pair(image, mask, str(order[(2 * index + 1) % len(order)]), TIERS[tier], generator)
         yield TruePair(
             f"{one.name}+{other.name}",
             "other",
@@ -140,10 +153,9 @@ def impostor_pairs(folder: Path, count: int, seed: int) -> Iterator[TruePair]:
 
 
 def render_pair(
-    image: NDArray[np.uint8], mask: NDArray[np.bool_], name: str, tier: str, generator: np.random.Generator
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], name: str, tier: Tier, generator: np.random.Generator
 ) -> TruePair:
     """Two renderings of a photo: the first nearly centred on the lesion, the second posed as the tier says."""
-    kind = TIERS[tier]
     height, width = RENDERED
     y, x = np.nonzero(mask)
     centre = complex(x.mean(), y.mean()) if len(x) else complex(image.shape[1] / 2, image.shape[0] / 2)
@@ -153,16 +165,16 @@ def render_pair(
     poses = []
     for part in range(2):
         share = 0.25 if part == 0 else 1.0
-        angle = generator.uniform(-kind.rotation_deg, kind.rotation_deg) if part else generator.uniform(-8, 8)
-        size = fit * float(np.exp(generator.uniform(-kind.log_scale, kind.log_scale) * (1.0 if part else 0.2)))
-        dx, dy = generator.uniform(-kind.shift * share, kind.shift * share, 2)
+        angle = generator.uniform(-tier.rotation_deg, tier.rotation_deg) if part else generator.uniform(-8, 8)
+        size = fit * float(np.exp(generator.uniform(-tier.log_scale, tier.log_scale) * (1.0 if part else 0.2)))
+        dx, dy = generator.uniform(-tier.shift * share, tier.shift * share, 2)
         aim = complex((width - 1) / 2 + dx * width, (height - 1) / 2 + dy * height)
         poses.append(from_parts(size, angle, 0.5 * (centre + middle), aim))
     scene = _widen(image, generator)
     to_image = from_parts(1.0, 0.0, complex(image.shape[1], image.shape[0]), 0j)
-    photos = [_render(scene, pose @ to_image, kind, generator) for pose in poses]
+    photos = [_render(scene, pose @ to_image, tier, generator) for pose in poses]
     masks = [_warp(mask.astype(np.uint8) * 255, pose) > 127 for pose in poses]
-    return TruePair(name, tier, photos[0], photos[1], masks[0], masks[1], poses[1] @ inverse(poses[0]))
+    return TruePair(name, tier.name, photos[0], photos[1], masks[0], masks[1], poses[1] @ inverse(poses[0]))
 
 
 def _widen(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
@@ -236,6 +248,8 @@ def _render(scene: NDArray[np.uint8], pose: Matrix, tier: Tier, generator: np.ra
     light = (1.0 + slope_x * u + slope_y * v - generator.uniform(0.0, 0.6) * (u * u + v * v)).astype(np.float32)
     balance = generator.uniform(0.85, 1.15, 3).astype(np.float32) * np.float32(generator.uniform(0.8, 1.15))
     frame = frame * light[..., None] * balance
+    if tier.colour_response > 0:
+        frame = frame @ _camera(tier.colour_response, generator)
     frame = np.clip(frame, 0.0, 1.0) ** np.float32(1.0 / generator.uniform(2.0, 2.4))
     pixels = np.round(frame * 255.0).astype(np.uint8)
     for _ in range(int(generator.integers(0, tier.hairs + 1))):
@@ -253,6 +267,14 @@ def _render(scene: NDArray[np.uint8], pose: Matrix, tier: Tier, generator: np.ra
     _, code = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
     return np.ascontiguousarray(np.asarray(decoded, np.uint8)[..., ::-1])
+
+
+def _camera(spread: float, generator: np.random.Generator) -> NDArray[np.float32]:
+    """A camera's response to linear RGB, (3, 3): channels mixed at random; grey stays grey."""
+    mixed = generator.normal(0.0, spread, (3, 3))
+    np.fill_diagonal(mixed, 0.0)
+    np.fill_diagonal(mixed, 1.0 - mixed.sum(axis=0))
+    return np.asarray(mixed, np.float32)
 
 
 def _draw_hair(pixels: NDArray[np.uint8], generator: np.random.Generator) -> None:

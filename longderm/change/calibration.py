@@ -28,10 +28,8 @@ from longderm.change.evidence import (
 MIN_STABLE_PAIRS = 20
 #: A normal distribution's standard deviation over its median absolute deviation.
 MAD_TO_SD = 1.4826
-#: The noise of a measure (SD of the difference) is not taken to be finer than this, in its own unit. Simulated photos
-#: are too well-behaved to show it: skin stretches by some per cent under a contact plate and lenses distort (areas and
-#: shapes), two cameras' colours differ by about a just noticeable difference, counts change in steps.
-SPREAD_FLOOR = {"count": 0.5, "Lab": 1.0, "1": 0.02, "%": 0.05}
+#: The noise of a measure is not taken to be finer than this (its own unit; counts and shares change in steps).
+SPREAD_FLOOR = {"count": 0.5, "Lab": 0.1, "1": 0.005, "%": 0.01}
 #: The size group may carry at most this share of all weight: size alone must not win.
 SIZE_SHARE_MAX = 0.30
 #: The logistic fit is held to equal weights by this penalty (per pair): some hundred pairs cannot tell

@@ -30,13 +30,12 @@ class Lattice:
         half = (self.values.shape[0] - 1) / 2
         lattice_from_mm = np.array([[self.per_mm, 0, half], [0, self.per_mm, half], [0, 0, 1.0]])
         lattice_from_photo = lattice_from_mm @ np.linalg.inv(photo_from_mm)
-        return cv2.warpAffine(  # type: ignore[return-value]
-            self.values,
-            lattice_from_photo[:2],
-            (size[1], size[0]),
-            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT_101,
+        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        mirrored = cv2.BORDER_REFLECT_101
+        sampled = cv2.warpAffine(
+            self.values, lattice_from_photo[:2], (size[1], size[0]), flags=flags, borderMode=mirrored
         )
+        return np.asarray(sampled, np.float32)
 
 
 def spread(plane: F32) -> F32:

@@ -117,7 +117,7 @@ def cast() -> list[PatientPlan]:
 def choose_storage(record: PhotoRecord) -> dict[str, Any]:
     """How each photo of the sample is stored: every encoding at least once, the bulky ones not more often."""
     patient, lesion, visit = record.key[1], record.key[2], record.key[3]
-    bulky = {
+    bulky: dict[tuple[object, ...], dict[str, Any]] = {
         (0, 2, 0): {"encoding": "rle"},
         (0, 2, 1): {"encoding": "jpeg2000_lossless"},
         (3, 1, 0): {"encoding": "raw"},
@@ -127,7 +127,7 @@ def choose_storage(record: PhotoRecord) -> dict[str, Any]:
         (1, 2, 2): {"format": "tiff"},
     }
     if (patient, lesion, visit) in bulky:
-        return bulky[(patient, lesion, visit)]  # type: ignore[index]
+        return bulky[(patient, lesion, visit)]
     wavelet = number_of(*record.key, "sample") % 4 == 0
     return {"encoding": "jpeg2000_lossy" if wavelet else "jpeg", "format": "jpg"}
 

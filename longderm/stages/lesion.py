@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from longderm.change import Change, Delta, VisitMeasure, fit_trajectory, relative_areas
-from longderm.governance import QUALITY_MIN, Decision, EventFact, Facts, PhotoFacts, decide, decide_trajectory
+from longderm.governance import Decision, EventFact, Facts, PhotoFacts, decide, decide_trajectory
+from longderm.governance.pair import QUALITY_MIN
 from longderm.models import Release
 from longderm.schema import RESULT_COLUMNS
 from longderm.stages.place import BatchResult, rounded

@@ -50,12 +50,19 @@ def pair_work(work: Work) -> list[list[PairWork]]:
     for pair_id in sorted(set().union(*pending.values())):
         pair = work.pairs[pair_id]
         ids = (pair.baseline["photo_id"], pair.followup["photo_id"])
-        stands_on = {stage: {i: work.result(stage, i) for i in ids} for stage in ("masks", "measures", "previews")}
-        if any(row is None for rows in stands_on.values() for row in rows.values()):
+        masks, measures, previews = (_results(work, stage, ids) for stage in ("masks", "measures", "previews"))
+        if masks is None or measures is None or previews is None:
             continue  # a photo was unavailable; its pairs wait with it
         todo = {stage: work.expected[stage][pair_id] for stage in PAIR_STAGES if pair_id in pending[stage]}
-        lesions[pair.lesion_id].append(PairWork(pair, todo, work.result("alignments", pair_id), **stands_on))  # type: ignore[arg-type]
+        alignment = work.result("alignments", pair_id)
+        lesions[pair.lesion_id].append(PairWork(pair, todo, alignment, masks, measures, previews))
     return [lesions[lesion] for lesion in sorted(lesions)]
+
+
+def _results(work: Work, stage: str, photo_ids: Sequence[str]) -> dict[str, Row] | None:
+    """The present row of each photo; None where one is missing."""
+    rows = {photo_id: row for photo_id in photo_ids if (row := work.result(stage, photo_id)) is not None}
+    return rows if len(rows) == len(set(photo_ids)) else None
 
 
 def run_pair_batch(batch: Sequence[Sequence[PairWork]], place: Place) -> BatchResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from longderm.imaging import Segmentation, assess_quality, measure, preview, segment
@@ -57,10 +57,10 @@ def _work_on(item: PhotoWork, photo: Photo, place: Place, store: Store, result: 
     photo_id = item.photo["photo_id"]
     segmentation: Segmentation | None = None
 
-    def add(stage: str, compute: object) -> None:
+    def add(stage: str, compute: Callable[[], Row]) -> None:
         row: Row = {"photo_id": photo_id, "fingerprint": item.todo[stage]}
         try:
-            row |= rounded(compute())  # type: ignore[operator]
+            row |= rounded(compute())
         except Exception as error:  # one photo's failure is a row, whatever it is; the run goes on
             row["failure"] = f"failed:{type(error).__name__}"
         result.rows[stage].append(row)

@@ -142,9 +142,9 @@ def test_weights_favour_what_separates_and_size_never_carries_the_score():
 
 def test_a_fitted_release_is_read_back_and_holds_one_score_per_calibration_pair():
     rng = np.random.default_rng(4)
-    config = fit_release(_pairs(rng, 60, {}), _pairs(rng, 40, {"colour_local": 6.0}), _pairs(rng, 30, {}), 0.05)
+    config = fit_release(_pairs(rng, 60, {}), _pairs(rng, 40, {"colour_local": 0.6}), _pairs(rng, 30, {}), 0.05)
     model = NoiseModel.from_config(config)
     assert len(model.calibration) == 30 and model.alpha == 0.05
-    changed = _pairs(rng, 40, {"colour_local": 9.0})
+    changed = _pairs(rng, 40, {"colour_local": 0.9})
     p = [conformal_p_value(score_of(pair, model), model.calibration, 0.05) for pair in changed]
     assert np.mean([value <= 0.05 for value in p]) > 0.5

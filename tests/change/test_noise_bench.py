@@ -24,6 +24,7 @@ def rows(patients=200, lesions=2, changed_by=1.5, seed=0):
             made.append(
                 {
                     "patient": patient,
+                    "origin": "simulated",
                     "changed": changed,
                     "malignant_change": changed and patient % 2 == 0,
                     "tanning": patient % 3 == 0,

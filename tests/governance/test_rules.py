@@ -10,11 +10,6 @@ from hypothesis import strategies as st
 
 from longderm.change import Change, Trajectory
 from longderm.governance import (
-    ALIGNMENT_CONFIDENCE_GOOD,
-    INTERVAL_SHORT_DAYS,
-    MASK_CONFIDENCE_GOOD,
-    QUALITY_GOOD,
-    QUALITY_MIN,
     RULES,
     TRAJECTORY_RULES,
     Decision,
@@ -23,6 +18,13 @@ from longderm.governance import (
     PhotoFacts,
     decide,
     decide_trajectory,
+)
+from longderm.governance.pair import (
+    ALIGNMENT_CONFIDENCE_GOOD,
+    INTERVAL_SHORT_DAYS,
+    MASK_CONFIDENCE_GOOD,
+    QUALITY_GOOD,
+    QUALITY_MIN,
 )
 from longderm.schema import VERDICTS
 

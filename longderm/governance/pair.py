@@ -1,17 +1,12 @@
-"""The rules that say when a result may be issued: pure, ordered, no model inside. Same facts, same decision.
-
-A rule looks at the facts and answers with its reason, or with None where it does not fire. Rules that withhold a result
-are asked in the order of `RULES`; the first that fires decides, and the reasons of all that fire are given. Where none
-fires, the result is issued, with the reasons of every caveat that applies. A fact that is not known (None) never lets a
-rule pass that needs it.
-"""
+"""The rules for a pair: may its result be issued?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from longderm.change import Change, Trajectory
+from longderm.change import Change
+from longderm.governance.facts import EventFact, Facts
+from longderm.governance.rule import Decision, Rule, ask, outcome
 
 #: Modalities whose change scores are calibrated; the others are taken in and shown.
 JUDGED_MODALITIES = ("dermoscopic",)
@@ -47,131 +42,13 @@ CAVEAT_TEXTS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhotoFacts:
-    """What the rules know of one photo of the pair; None where a value is not known.
-
-    mask_found is None where segmentation did not run.
-    """
-
-    modality: str
-    quality_score: float | None
-    quality_reasons: tuple[str, ...] = ()
-    polarised: bool | None = None
-    contact: bool | None = None
-    px_per_mm: float | None = None
-    caveats: tuple[str, ...] = ()
-    mask_found: bool | None
-    mask_touches_border: bool | None
-    mask_confidence: float | None
-    mask_reason: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventFact:
-    """An event on the lesion: kind (`longderm.schema.EVENT_KINDS`) and its day minus that of each visit; None where
-    either is undated."""
-
-    kind: str
-    days_after_baseline: int | None
-    days_after_followup: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """Everything that the rules may look at for one pair.
-
-    interval_days: follow-up minus baseline, None for undated repeats; special_site: face, acral, nail or mucosal, else
-    None; same_pixels: both photos decode to the same pixels; alignment_scale: follow-up pixels per baseline pixel;
-    failures: stages that could not work on this pair or its photos, in words; alpha: the change release's.
-    """
-
-    baseline: PhotoFacts
-    followup: PhotoFacts
-    interval_days: int | None
-    undated_repeat: bool
-    special_site: str | None
-    same_pixels: bool
-    events: tuple[EventFact, ...]
-    alignment_accepted: bool | None
-    alignment_confidence: float | None
-    alignment_reason: str | None
-    alignment_scale: float | None = None
-    failures: tuple[str, ...] = ()
-    alpha: float
-
-    @property
-    def photos(self) -> tuple[tuple[str, PhotoFacts], tuple[str, PhotoFacts]]:
-        """Both photos with what they are called."""
-        return ("baseline", self.baseline), ("follow-up", self.followup)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether a result may be issued (`longderm.schema.VERDICTS`), the rule that decided, reasons in words.
-
-    flagged: issued, and the change is above the noise: to be looked at.
-    """
-
-    verdict: str
-    rule: str
-    reasons: tuple[str, ...]
-    flagged: bool
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule: the verdict when it fires, and the check, which answers its reason or None.
-
-    A rule for a pair is asked `check(change, facts)`, one for a trajectory `check(trajectory, decisions)`.
-    """
-
-    verdict: str
-    check: Callable[..., str | None]
-
-    @property
-    def name(self) -> str:
-        """The rule's name, as decisions record it."""
-        return self.check.__name__.strip("_")
-
-    @property
-    def meaning(self) -> str:
-        """What the rule says, in one line."""
-        return (self.check.__doc__ or "").strip()
-
-
 def decide(change: Change | None, facts: Facts) -> Decision:
     """Decide whether the result of a pair may be issued. `change` is None where it could not be computed."""
     p_value = change.p_value if change is not None else None
     above = p_value is not None and p_value <= facts.alpha
     noise = "" if p_value is None else f"p = {p_value:.3g}, flagged at {facts.alpha:.3g} or less"
     summary = f"change {'above' if above else 'not above'} the noise ({noise})"
-    return _outcome(_fired(RULES, change, facts), flagged=above, summary=(summary,))
-
-
-def decide_trajectory(trajectory: Trajectory, decisions: Sequence[Decision]) -> Decision:
-    """Decide whether a lesion's growth may be issued; `decisions` are those of its pairs.
-
-    flagged: issued, and a pair of this lesion was flagged.
-    """
-    flagged = trajectory.first_flagged_day is not None
-    return _outcome(_fired(TRAJECTORY_RULES, trajectory, decisions), flagged=flagged, summary=())
-
-
-def _fired(rules: Sequence[Rule], *facts: object) -> list[tuple[Rule, str]]:
-    return [(rule, reason) for rule in rules if (reason := rule.check(*facts)) is not None]
-
-
-def _outcome(fired: Sequence[tuple[Rule, str]], *, flagged: bool, summary: tuple[str, ...]) -> Decision:
-    """The first rule that withholds decides; else the first caveat; else the result is issued."""
-    withheld = [(rule, reason) for rule, reason in fired if rule.verdict in ("out_of_scope", "abstained")]
-    if withheld:
-        rule = withheld[0][0]
-        return Decision(rule.verdict, rule.name, tuple(reason for _, reason in withheld), flagged=False)
-    reasons = (*(reason for _, reason in fired), *summary)
-    if fired:
-        return Decision(fired[0][0].verdict, fired[0][0].name, reasons, flagged)
-    return Decision("issued", "issued", reasons, flagged)
+    return outcome(ask(RULES, change, facts), flagged=above, summary=(summary,))
 
 
 def _special_site(_: Change | None, facts: Facts) -> str | None:
@@ -428,69 +305,4 @@ RULES: tuple[Rule, ...] = (
     Rule("issued_with_caveat", _no_scale),
     Rule("issued_with_caveat", _photo_caveats),
     Rule("issued_with_caveat", _polarisation_unknown),
-)
-
-
-def _pairs_out_of_scope(_: Trajectory, decisions: Sequence[Decision]) -> str | None:
-    """The lesion's site is out of scope."""
-    for decision in decisions:
-        if decision.verdict == "out_of_scope":
-            return decision.reasons[0]
-    return None
-
-
-def _too_few_visits(trajectory: Trajectory, _: Sequence[Decision]) -> str | None:
-    """Growth needs two visits."""
-    if trajectory.visits >= 2:
-        return None
-    return "one visit: growth needs two" if trajectory.visits else "no visit with a usable photo"
-
-
-def _no_pair_issued(_: Trajectory, decisions: Sequence[Decision]) -> str | None:
-    """At least one pair of the lesion must have been issued."""
-    if any(decision.verdict.startswith("issued") for decision in decisions):
-        return None
-    return f"no pair may be issued: {decisions[0].reasons[0]}" if decisions else "no pair was compared"
-
-
-def _no_growth(trajectory: Trajectory, _: Sequence[Decision]) -> str | None:
-    """Two visits must have comparable areas."""
-    if trajectory.growth_percent_per_month is None and trajectory.growth_mm2_per_month is None:
-        return "; ".join(trajectory.reasons) or "no growth could be fitted"
-    return None
-
-
-def _no_interval(trajectory: Trajectory, _: Sequence[Decision]) -> str | None:
-    """A growth without an interval is not issued."""
-    if trajectory.growth_percent_per_month_low is None and trajectory.growth_mm2_per_month_low is None:
-        return "the growth has no interval"
-    return None
-
-
-def _pairs_withheld(_: Trajectory, decisions: Sequence[Decision]) -> str | None:
-    """Some of the lesion's pairs were not judged."""
-    withheld = sum(1 for decision in decisions if decision.verdict == "abstained")
-    return f"{withheld} of {len(decisions)} pairs were not judged" if withheld else None
-
-
-def _two_visits(trajectory: Trajectory, _: Sequence[Decision]) -> str | None:
-    """With two visits the interval rests on the known noise alone."""
-    return "two visits: the interval rests on the known noise alone" if trajectory.visits == 2 else None
-
-
-def _relative_only(trajectory: Trajectory, _: Sequence[Decision]) -> str | None:
-    """Growth without a scale is relative."""
-    return "no scale: growth is relative" if trajectory.growth_mm2_per_month is None else None
-
-
-#: The rules for a trajectory, in order.
-TRAJECTORY_RULES: tuple[Rule, ...] = (
-    Rule("out_of_scope", _pairs_out_of_scope),
-    Rule("abstained", _too_few_visits),
-    Rule("abstained", _no_pair_issued),
-    Rule("abstained", _no_growth),
-    Rule("abstained", _no_interval),
-    Rule("issued_with_caveat", _pairs_withheld),
-    Rule("issued_with_caveat", _two_visits),
-    Rule("issued_with_caveat", _relative_only),
 )

@@ -1,0 +1,26 @@
+"""The rules that say when a result may be issued: pure, ordered, no model inside. Same facts, same decision.
+
+A rule looks at the facts and answers with its reason, or with None where it does not fire. Rules that withhold a result
+are asked in the order of `RULES`; the first that fires decides, and the reasons of all that fire are given. Where none
+fires, the result is issued, with the reasons of every caveat that applies. A fact that is not known (None) never lets a
+rule pass that needs it.
+"""
+
+from __future__ import annotations
+
+from longderm.governance.facts import EventFact, Facts, PhotoFacts
+from longderm.governance.pair import RULES, decide
+from longderm.governance.rule import Decision, Rule
+from longderm.governance.trajectory import TRAJECTORY_RULES, decide_trajectory
+
+__all__ = [
+    "RULES",
+    "TRAJECTORY_RULES",
+    "Decision",
+    "EventFact",
+    "Facts",
+    "PhotoFacts",
+    "Rule",
+    "decide",
+    "decide_trajectory",
+]

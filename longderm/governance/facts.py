@@ -1,0 +1,64 @@
+"""Everything that the rules for a pair may look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoFacts:
+    """What the rules know of one photo of the pair; None where a value is not known.
+
+    mask_found is None where segmentation did not run.
+    """
+
+    modality: str
+    quality_score: float | None
+    quality_reasons: tuple[str, ...] = ()
+    polarised: bool | None = None
+    contact: bool | None = None
+    px_per_mm: float | None = None
+    caveats: tuple[str, ...] = ()
+    mask_found: bool | None
+    mask_touches_border: bool | None
+    mask_confidence: float | None
+    mask_reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventFact:
+    """An event on the lesion: kind (`longderm.schema.EVENT_KINDS`) and its day minus that of each visit; None where
+    either is undated."""
+
+    kind: str
+    days_after_baseline: int | None
+    days_after_followup: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything that the rules may look at for one pair.
+
+    interval_days: follow-up minus baseline, None for undated repeats; special_site: face, acral, nail or mucosal, else
+    None; same_pixels: both photos decode to the same pixels; alignment_scale: follow-up pixels per baseline pixel;
+    failures: stages that could not work on this pair or its photos, in words; alpha: the change release's.
+    """
+
+    baseline: PhotoFacts
+    followup: PhotoFacts
+    interval_days: int | None
+    undated_repeat: bool
+    special_site: str | None
+    same_pixels: bool
+    events: tuple[EventFact, ...]
+    alignment_accepted: bool | None
+    alignment_confidence: float | None
+    alignment_reason: str | None
+    alignment_scale: float | None = None
+    failures: tuple[str, ...] = ()
+    alpha: float
+
+    @property
+    def photos(self) -> tuple[tuple[str, PhotoFacts], tuple[str, PhotoFacts]]:
+        """Both photos with what they are called."""
+        return ("baseline", self.baseline), ("follow-up", self.followup)
