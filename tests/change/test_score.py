@@ -149,7 +149,7 @@ def test_a_release_without_calibration_measures_but_does_not_score(tmp_path, bas
 def test_the_shipped_release_is_intact_synthetic_and_calibrated_by_enough_patients():
     release = load_release("change", "0.1.0")
     assert len(release.config["calibration_scores"]) + 1 >= 1 / release.config["alpha"]
-    assert release.config["source"]["kind"] == "simulated"
+    assert release.config["source"]["kind"] == "synthetic"
     assert "synthetic" in (release.folder / "card.md").read_text().lower()
     assert set(release.config["noise"]) <= {spec.name for spec in MEASURES}
 
