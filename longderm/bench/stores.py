@@ -1,4 +1,4 @@
-"""Compare two stores as DESIGN's promise says: current tables, Arrow values sorted by key, run times aside."""
+"""Compare two stores as README promises: current tables, Arrow values sorted by key, run times aside."""
 
 from __future__ import annotations
 
