@@ -303,6 +303,14 @@ _SPECS = [
             ("overlap", pa.float64(), "share of the baseline's field of view seen in the follow-up"),
             ("scale", pa.float64(), "follow-up pixels per baseline pixel"),
             ("rotation_deg", pa.float64(), "rotation of the follow-up against the baseline"),
+            (
+                "skin_scale",
+                pa.float64(),
+                "scale that the skin around the lesion tells by itself; null: too little to tell",
+            ),
+            ("lesion_scale", pa.float64(), "scale that the lesion's texture tells by itself; null: too little to tell"),
+            ("residual", pa.float64(), "distance of the fits from either photo, share of the lesion's diameter"),
+            ("cautions", pa.list_(pa.string()), "why the scale, and so a change of size, is not certain"),
         ],
     ),
     _table(

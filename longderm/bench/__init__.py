@@ -16,8 +16,10 @@ from longderm.errors import UsageError
 #: Name -> what it measures.
 BENCHMARKS = {
     "imaging": "masks against experts' masks, side by side with Otsu",
-    "registration": "alignment on warped pairs and impostors, side by side with ORB",
-    "noise": "minimal detectable change and false alarms on simulated stable pairs; writes a change release",
+    "registration": "alignment on pairs with a known transform, growth and impostors, side by side with four peers",
+    "repeats": "alignment on real repeats, by how experts' masks meet, side by side with the peers",
+    "confidence": "fit the confidence of an alignment on real photos taken twice, check it on synthetic pairs",
+    "noise": "minimal detectable change and false alarms on stable pairs; writes a change release",
     "pipeline": "the monitoring flow on simulated photos: wall time against the CPU time inside the stages, memory",
     "crash": "kill the flow at random moments and compare the store with that of an undisturbed run",
 }

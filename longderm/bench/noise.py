@@ -23,6 +23,7 @@ import numpy as np
 
 from longderm.bench.noise_report import report, write_card
 from longderm.bench.registration_pairs import Tier
+from longderm.bench.rephotography import Nuisance
 from longderm.change.calibration import fit_release
 from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of
 from longderm.errors import UsageError
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from longderm.photo import Photo
 
 #: How a real photo is taken twice: any turn, zooms as between visits to two devices (71% of real repeats are further
-#: apart than 1.25), light, blur and hair of an ordinary day, skin that bends by a per cent under the plate, and cameras
-#: that mix some per cent of each colour channel into the others, as matrices of camera profiles do.
-TAKEN_TWICE = Tier("taken twice", 180.0, float(np.log(1.6)), 0.12, 1.2, 3.0, 10, 0.6, bend=0.01, colour_response=0.04)
+#: apart than 1.25), light, blur and hair of an ordinary day, skin that bends by hundredths of the lesion under the
+#: plate, and cameras that mix some per cent of each colour channel into the others, as camera profiles' matrices do.
+TAKEN_TWICE = Tier("taken twice", 180.0, 1.6, 0.12, Nuisance((0.0, 1.2), 3.0, 10, 0.8, 0.6, 0.04), bend=0.02)
 
 #: Shares of lesions that change in the simulated archive; published: 16% and 4.5% (see `longderm.simulate`).
 SUSPICIOUS_CHANGED, ORDINARY_CHANGED = 0.5, 0.3
@@ -214,7 +215,7 @@ def observe_taken_twice(folder: Path, seed: int, numbered: tuple[str, int]) -> R
     from longderm.photo import Photo
 
     name, number = numbered
-    pair = render_pair(*load(folder, name), name, TAKEN_TWICE, np.random.default_rng([seed, number]))
+    pair = render_pair(*load(folder, name), TAKEN_TWICE, np.random.default_rng([seed, number]))
     photos = Photo.from_array(pair.baseline), Photo.from_array(pair.followup)
     truth = {"changed": False, "malignant_change": False, "tanning": False, "patient": number}
     return truth | {"origin": REPHOTOGRAPHED} | _observe(photos, interval_days=None)

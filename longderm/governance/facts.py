@@ -41,6 +41,7 @@ class Facts:
 
     interval_days: follow-up minus baseline, None for undated repeats; special_site: face, acral, nail or mucosal, else
     None; same_pixels: both photos decode to the same pixels; alignment_scale: follow-up pixels per baseline pixel;
+    alignment_cautions: why that scale, and so a change of size, is not certain;
     failures: stages that could not work on this pair or its photos, in words; alpha: the change release's.
     """
 
@@ -55,6 +56,7 @@ class Facts:
     alignment_confidence: float | None
     alignment_reason: str | None
     alignment_scale: float | None = None
+    alignment_cautions: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     alpha: float
 

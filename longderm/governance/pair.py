@@ -275,6 +275,11 @@ def _doubtful_alignment(_: Change | None, facts: Facts) -> str | None:
     return f"the alignment is doubtful (confidence {'not known' if confidence is None else f'{confidence:.2f}'})"
 
 
+def _scale_uncertain(_: Change | None, facts: Facts) -> str | None:
+    """Skin and lesion tell different scales, or the skin tells none: the change of size is not certain."""
+    return "; ".join(facts.alignment_cautions) or None
+
+
 #: The rules for a pair, in order. Those that withhold a result come first.
 RULES: tuple[Rule, ...] = (
     Rule("out_of_scope", _special_site),
@@ -302,6 +307,7 @@ RULES: tuple[Rule, ...] = (
     Rule("issued_with_caveat", _doubtful_mask),
     Rule("issued_with_caveat", _doubtful_alignment),
     Rule("issued_with_caveat", _scale_disagrees),
+    Rule("issued_with_caveat", _scale_uncertain),
     Rule("issued_with_caveat", _no_scale),
     Rule("issued_with_caveat", _photo_caveats),
     Rule("issued_with_caveat", _polarisation_unknown),

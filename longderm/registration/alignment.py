@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from longderm.photo import Photo
 from longderm.registration import coarse, keypoints
 from longderm.registration.preparation import Prepared, prepare
 from longderm.registration.refine import refine, refine_both_ways
+from longderm.registration.scale import Scales, measure_scales
 from longderm.registration.similarity import Matrix, distance, halfway, rotation_deg_of, scale_of
 from longderm.registration.threads import one_thread
 from longderm.registration.verify import (
     ACCEPT_CONFIDENCE,
+    BEYOND_DOUBT,
     HOPELESS_CONFIDENCE,
     Evidence,
     agreement,
@@ -35,6 +38,8 @@ _DEFAULT_SCALE_ERROR = 0.01
 #: Half-width of the interval that a known scale is bound to, in standard errors of the ratio of both scales.
 _SCALE_ERRORS = 2.0
 
+_MIRRORED = "the follow-up photo is mirrored: it matches only after being flipped"
+
 #: Scales within this natural logarithm (25%) of equal fields of view, or of the ratio of both lesions' diameters, come
 #: first.
 _LIKELY_LOG_SCALE = 0.23
@@ -47,7 +52,10 @@ class Alignment:
     matrix: float64 (3, 3), baseline to follow-up pixel coordinates (x right, y down, pixel centres at integers), or
     None; when refused the best candidate. accepted: the match was verified. confidence: [0, 1]. reason: why it was
     refused, None when accepted. overlap: share of the baseline's valid pixels seen in the follow-up. scale: follow-up
-    pixels per baseline pixel; rotation_deg: x towards y, (-180, 180]; both None without a matrix.
+    pixels per baseline pixel; rotation_deg: x towards y, (-180, 180]; both None without a matrix. skin_scale,
+    lesion_scale: the scale that the skin around the lesion, and the lesion's own texture, tell by themselves; None
+    where they show too little, and when refused. cautions: why the scale, and so a change of size, is not certain.
+    residual: how far the transforms fitted from either photo are apart, as a share of the lesion's diameter.
     """
 
     matrix: NDArray[np.float64] | None
@@ -57,7 +65,10 @@ class Alignment:
     overlap: float
     scale: float | None
     rotation_deg: float | None
-    evidence: Evidence | None = None
+    skin_scale: float | None = None
+    lesion_scale: float | None = None
+    cautions: tuple[str, ...] = ()
+    residual: float | None = None
 
 
 def align(baseline: Photo | Prepared, followup: Photo | Prepared, scale_hint: float | None = None) -> Alignment:
@@ -74,34 +85,105 @@ def align(baseline: Photo | Prepared, followup: Photo | Prepared, scale_hint: fl
         if photo.problem is not None:
             return Alignment(None, False, 0.0, f"the {role} photo cannot be aligned: {photo.problem}", 0.0, None, None)
     with one_thread():
-        return _align(first, second, scale_bounds(first, second, scale_hint))
+        bounds = scale_bounds(first, second, scale_hint)
+        found = _align(first, second, bounds)
+        if not found.accepted:
+            return found
+        return _with_scales(found, first, second, bounds if bounds != _free_bounds(first, second) else None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    first: Prepared
+    second: Prepared
+    matches: keypoints.Matches
+
+    @classmethod
+    def of(cls, first: Prepared, second: Prepared) -> _Pair:
+        return cls(first, second, keypoints.match(first.keypoints, second.keypoints, max(second.shape)))
+
+    def support(self, matrix: Matrix) -> int:
+        """Matches of keypoints that agree with a transform, wherever that comes from."""
+        return int(self.matches.agreeing(matrix).sum())
+
+
+def candidates(first: Prepared, second: Prepared) -> Iterator[tuple[str, Evidence]]:
+    """What the cheap path ("keypoints") and the search ("search") find for a pair without a known scale, unjudged."""
+    pair, bounds = _Pair.of(first, second), _free_bounds(first, second)
+    by_keypoints = _by_keypoints(pair, bounds)
+    if by_keypoints is not None:
+        yield "keypoints", by_keypoints
+    by_search = _by_search(pair, _scales_in_order(first, second, bounds)[0], bounds)
+    if by_search is not None:
+        yield "search", by_search
 
 
 def _align(first: Prepared, second: Prepared, log_scale: tuple[float, float]) -> Alignment:
-    best = _by_keypoints(first, second, log_scale)
+    pair = _Pair.of(first, second)
+    best = _by_keypoints(pair, log_scale)
     if _sure(best):
-        return _answer(best, None)
+        return _answer(best, _mirrored(pair, best, log_scale))
     if best is not None and is_right_but_forbidden(best):
         return _answer(best, reason_for_refusal(best, first, second))
     likely, unlikely = _scales_in_order(first, second, log_scale)
     for scales in (likely, unlikely):
-        found = _by_search(first, second, scales, log_scale) if scales else None
+        found = _by_search(pair, scales, log_scale) if scales else None
         if found is not None and (best is None or _rank(found) > _rank(best)):
             best = found
         if _sure(best):
-            return _answer(best, None)
-    return _answer(best, _why_refused(first, second, best, likely or unlikely, log_scale))
+            return _answer(best, _mirrored(pair, best, log_scale))
+    return _answer(best, _why_refused(pair, best, likely or unlikely, log_scale))
 
 
-def _why_refused(
-    first: Prepared, second: Prepared, best: Evidence | None, scales: list[float], log_scale: tuple[float, float]
-) -> str:
+def _mirrored(pair: _Pair, best: Evidence | None, log_scale: tuple[float, float]) -> str | None:
+    """Why a match that is not beyond doubt is refused after all: the mirrored photo matches better."""
+    if best is None or confidence_of(best) >= BEYOND_DOUBT:
+        return None
+    flipped = _by_search(_Pair.of(pair.first, pair.second.mirrored()), [scale_of(best.matrix)], log_scale)
+    return _MIRRORED if flipped is not None and flipped.middle.score > best.middle.score else None
+
+
+def _with_scales(found: Alignment, first: Prepared, second: Prepared, known: tuple[float, float] | None) -> Alignment:
+    """The accepted alignment with the scales of skin and lesion; where they disagree, the skin's is taken.
+
+    known: the bounds of a scale that both photos state; it is kept, whatever skin and lesion say.
+    """
+    if found.matrix is None or first.lesion_centre is None or second.lesion_centre is None:
+        return found
+    scales = measure_scales(first, second, found.matrix)
+    matrix = found.matrix
+    if known is None and scales.skin is not None and scales.disagreement is not None:
+        matrix = scales.skin.matrix
+    return replace(
+        found,
+        matrix=matrix,
+        scale=scale_of(matrix),
+        rotation_deg=rotation_deg_of(matrix),
+        skin_scale=None if scales.skin is None else scales.skin.scale,
+        lesion_scale=None if scales.lesion is None else scales.lesion.scale,
+        cautions=_cautions(scales, known is not None),
+    )
+
+
+def _cautions(scales: Scales, known: bool) -> tuple[str, ...]:
+    if scales.disagreement is not None:
+        percent = 100.0 * float(np.expm1(scales.disagreement))
+        return (
+            f"the lesion's own texture is scaled by {percent:+.1f}% against the skin around: growth, or skin stretched",
+        )
+    if scales.skin is None and not known:
+        return ("the skin around the lesion shows too little to tell the scale: even growth would not be seen",)
+    return ()
+
+
+def _why_refused(pair: _Pair, best: Evidence | None, scales: list[float], log_scale: tuple[float, float]) -> str:
     """The reason in words; tries whether the follow-up is mirrored, or matches at another scale than the stated one."""
-    if _sure(_by_search(first, second.mirrored(), scales, log_scale)):
-        return "the follow-up photo is mirrored: it matches only after being flipped"
+    first, second = pair.first, pair.second
+    if _sure(_by_search(_Pair.of(first, second.mirrored()), scales, log_scale)):
+        return _MIRRORED
     free = _free_bounds(first, second)
     if log_scale != free:
-        other = _by_keypoints(first, second, free)
+        other = _by_keypoints(pair, free)
         if other is not None and _sure(other):
             stated = float(np.exp(sum(log_scale) / 2.0))
             return f"the photos match at a scale of {scale_of(other.matrix):.2f}, not at the stated {stated:.2f}"
@@ -110,7 +192,7 @@ def _why_refused(
 
 def _rank(evidence: Evidence) -> tuple[float, float]:
     """By which the better of two candidates is told: confidence, and what textures say where a rule forbids both."""
-    return confidence_of(evidence), texture_confidence(evidence.middle, evidence.rival)
+    return confidence_of(evidence), texture_confidence(evidence)
 
 
 def _sure(evidence: Evidence | None) -> bool:
@@ -156,32 +238,30 @@ def _scales_in_order(
     )
 
 
-def _by_keypoints(first: Prepared, second: Prepared, log_scale: tuple[float, float]) -> Evidence | None:
-    found = keypoints.match(first.keypoints, second.keypoints, max(second.shape), log_scale)
+def _by_keypoints(pair: _Pair, log_scale: tuple[float, float]) -> Evidence | None:
+    first, second = pair.first, pair.second
+    found = keypoints.fit(pair.matches, log_scale)
     if found is None:
         return None
-    matrix = refine(first, second, found[0], level=2, iterations=6, log_scale=log_scale)
+    matrix = refine(first, second, found, level=2, iterations=6, log_scale=log_scale)
     # What else would fit at this scale: the rivals that the match must beat.
     others = coarse.search(first, second, [scale_of(matrix)], keep=4)
-    return _settle(first, second, [matrix], [candidate.matrix for candidate in others], log_scale)
+    return _settle(pair, [matrix], [candidate.matrix for candidate in others], log_scale)
 
 
-def _by_search(
-    first: Prepared, second: Prepared, scales: list[float], log_scale: tuple[float, float]
-) -> Evidence | None:
+def _by_search(pair: _Pair, scales: list[float], log_scale: tuple[float, float]) -> Evidence | None:
     if not scales:
         return None
-    candidates = [candidate.matrix for candidate in coarse.search(first, second, scales, keep=8)]
-    return _settle(first, second, [], candidates, log_scale)
+    candidates = [candidate.matrix for candidate in coarse.search(pair.first, pair.second, scales, keep=8)]
+    return _settle(pair, [], candidates, log_scale)
 
 
-def _settle(
-    first: Prepared, second: Prepared, settled: list[Matrix], rough: list[Matrix], log_scale: tuple[float, float]
-) -> Evidence | None:
+def _settle(pair: _Pair, settled: list[Matrix], rough: list[Matrix], log_scale: tuple[float, float]) -> Evidence | None:
     """Refine the rough candidates on the coarsest level, take the best of all to the finest, and weigh the evidence.
 
     settled: candidates that are refined already and are preferred; the others are then only rivals.
     """
+    first, second = pair.first, pair.second
     refined = [refine(first, second, matrix, level=2, iterations=8, log_scale=log_scale) for matrix in rough]
     scores = [agreement(first, second, matrix, level=2).score for matrix in (*settled, *refined)]
     every = [*settled, *refined]
@@ -193,13 +273,14 @@ def _settle(
     rival = max((scores[index] for index in order if _apart(first, best, every[index])), default=0.0)
     matrix = refine(first, second, best, level=1, iterations=8, log_scale=log_scale)
     rival /= max(scores[chosen], 1e-6)
-    if texture_confidence(agreement(first, second, matrix, level=1), rival) < HOPELESS_CONFIDENCE:
-        return gather_evidence(first, second, matrix, None, rival)
+    hopeless = gather_evidence(first, second, matrix, None, rival, pair.support(matrix))
+    if texture_confidence(hopeless) < HOPELESS_CONFIDENCE:
+        return hopeless
     forward, backward = refine_both_ways(first, second, matrix, level=0, iterations=4, log_scale=log_scale)
     pivot, radius = _pivot(first)
     middle = halfway(forward, backward, pivot)
     inconsistency = distance(forward, backward, pivot, radius) / (2.0 * radius / 1.2 * scale_of(middle))
-    return gather_evidence(first, second, middle, inconsistency, rival)
+    return gather_evidence(first, second, middle, inconsistency, rival, pair.support(middle))
 
 
 def _apart(first: Prepared, one: Matrix, other: Matrix) -> bool:
@@ -228,5 +309,5 @@ def _answer(evidence: Evidence | None, reason: str | None) -> Alignment:
         round(evidence.overlap, 6),
         scale_of(matrix),
         rotation_deg_of(matrix),
-        evidence,
+        residual=evidence.inconsistency,
     )

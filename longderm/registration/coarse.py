@@ -23,6 +23,9 @@ SCALE_STEP = 1.11
 #: Radius of the local normalisation (search pixels).
 _NORMALISE_RADIUS_PX = 5
 
+#: Structures weigh by their contrast up to about this (optical density).
+_CONTRAST_FLOOR = 0.12
+
 #: Share of the smaller of both photos that must overlap for a translation to count.
 MIN_OVERLAP = 0.30
 
@@ -63,6 +66,11 @@ def search(baseline: Prepared, followup: Prepared, scales: list[float], keep: in
     found: list[Candidate] = []
     for scale in scales:
         found.extend(_one_scale(baseline, followup, scale))
+    return _distinct(found, baseline, keep)
+
+
+def _distinct(found: list[Candidate], baseline: Prepared, keep: int) -> list[Candidate]:
+    """The best of `found` that differ from each other, best first."""
     found.sort(key=lambda c: -round(c.score, 6))
     kept: list[Candidate] = []
     for candidate in found:
@@ -88,8 +96,11 @@ def _one_scale(baseline: Prepared, followup: Prepared, scale: float) -> list[Can
     base_unit = SEARCH_SIDE_PX / max(baseline.shape)
     follow_unit = base_unit / scale
     fit = min(1.0, SEARCH_SIDE_PX / (max(followup.shape) * follow_unit))
-    fixed = _shrink(baseline, base_unit * fit)
-    moving = _shrink(followup, follow_unit * fit)
+    return _candidates(_shrink(baseline, base_unit * fit), _shrink(followup, follow_unit * fit), scale)
+
+
+def _candidates(fixed: _Small, moving: _Small, scale: float) -> list[Candidate]:
+    """The best rotations at one scale, each at its best translation."""
     angles = np.arange(0.0, 360.0, ROTATION_STEP_DEG)
     scores, peaks = _correlate(fixed, moving, angles)
     order = np.argsort(-np.round(scores, 6), kind="stable")[:6]
@@ -107,15 +118,20 @@ def _one_scale(baseline: Prepared, followup: Prepared, scale: float) -> list[Can
 
 def _shrink(photo: Prepared, unit: float) -> _Small:
     """Texture on a grid of `unit` search pixels per native pixel."""
+    height, width = photo.shape
+    from_native = np.array([[unit, 0.0, 0.5 * unit - 0.5], [0.0, unit, 0.5 * unit - 0.5], [0.0, 0.0, 1.0]])
+    return _sample(photo, from_native, (max(8, round(height * unit)), max(8, round(width * unit))))
+
+
+def _sample(photo: Prepared, from_native: NDArray[np.float64], size: tuple[int, int]) -> _Small:
     import cv2
 
-    height, width = photo.shape
-    small_h, small_w = max(8, round(height * unit)), max(8, round(width * unit))
+    unit = from_native[0, 0]
+    small_h, small_w = size
     level = photo.levels[0]
     for coarser in photo.levels[1:]:
         if coarser.from_native[0, 0] >= unit:
             level = coarser
-    from_native = np.array([[unit, 0.0, 0.5 * unit - 0.5], [0.0, unit, 0.5 * unit - 0.5], [0.0, 0.0, 1.0]])
     to_level = level.from_native @ np.linalg.inv(from_native)
     stack = np.dstack([level.channel, level.weight * (1.0 - level.band)])
     ratio = to_level[0, 0]
@@ -124,7 +140,7 @@ def _shrink(photo: Prepared, unit: float) -> _Small:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(stack, to_level[:2], (small_w, small_h), flags=flags, borderMode=cv2.BORDER_CONSTANT)
     weight = (warped[..., 1] > 0.5).astype(np.float32)
-    texture = local_normalise(np.ascontiguousarray(warped[..., 0]), weight, _NORMALISE_RADIUS_PX)
+    texture = local_normalise(np.ascontiguousarray(warped[..., 0]), weight, _NORMALISE_RADIUS_PX, _CONTRAST_FLOOR)
     return _Small(texture, weight, from_native)
 
 

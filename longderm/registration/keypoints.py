@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.registration.local import local_normalise
-from longderm.registration.similarity import Matrix, from_complex
+from longderm.registration.similarity import Matrix, from_complex, scale_of, to_complex
 
 #: ORB's features per photo: matching grows with the square.
 _FEATURES = 1000
@@ -16,8 +16,11 @@ _FEATURES = 1000
 #: FAST's threshold on the normalised channel (grey levels): low, because the mask and not the contrast chooses.
 _FAST_THRESHOLD = 6
 
-#: Grey levels per standard deviation of the normalised channel, about mid grey.
-_GREY_PER_DEVIATION = 40.0
+#: Grey levels per unit of the normalised channel, about mid grey.
+_GREY_PER_DEVIATION = 80.0
+
+#: Keypoints are for structures, not for skin: only half of a contrast of this (optical density) is evened out.
+_CONTRAST_FLOOR = 0.2
 
 #: Radius of the local normalisation (work pixels) before keypoints are sought.
 _NORMALISE_RADIUS_PX = 10
@@ -60,7 +63,7 @@ def detect(
 
     if empty or min(channel.shape) < 48:
         return NO_KEYPOINTS
-    texture = local_normalise(channel, weight, _NORMALISE_RADIUS_PX)
+    texture = local_normalise(channel, weight, _NORMALISE_RADIUS_PX, _CONTRAST_FLOOR)
     grey = np.clip(128.0 + _GREY_PER_DEVIATION * texture, 0.0, 255.0).astype(np.uint8)
     mask = (weight > 0).astype(np.uint8)
     orb = cv2.ORB.create(nfeatures=_FEATURES, fastThreshold=_FAST_THRESHOLD)
@@ -74,40 +77,61 @@ def detect(
     return Keypoints(native, angles, np.asarray(descriptors, dtype=np.uint8))
 
 
-def match(
-    baseline: Keypoints, followup: Keypoints, followup_side_px: int, log_scale: tuple[float, float]
-) -> tuple[Matrix, int] | None:
-    """The similarity that most mutual nearest neighbours agree on and their number, or None.
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Mutual nearest neighbours: places in baseline and follow-up (complex, native pixels) and the turn of each.
+
+    tolerance: follow-up pixels within which a match agrees with a similarity.
+    """
+
+    baseline: NDArray[np.complex128]
+    followup: NDArray[np.complex128]
+    turn: NDArray[np.complex128]
+    tolerance: float
+
+    def agreeing(self, matrix: Matrix) -> NDArray[np.bool_]:
+        """Which matches agree with a similarity in place and angle."""
+        a, b = to_complex(matrix)
+        near = np.abs(a * self.baseline + b - self.followup) < self.tolerance
+        return np.asarray(near & _same_turn(a, self.turn))
+
+
+def match(baseline: Keypoints, followup: Keypoints, followup_side_px: int) -> Matches:
+    """The mutual nearest neighbours of two photos' keypoints; followup_side_px: its longer side."""
+    import cv2
+
+    tolerance = _INLIER_SHARE * followup_side_px
+    matches = []
+    if len(baseline.points) and len(followup.points):
+        matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
+        matches = [m for m in matcher.match(baseline.descriptors, followup.descriptors) if m.distance <= _MAX_BITS]
+    first = np.array([m.queryIdx for m in matches], np.int64)
+    second = np.array([m.trainIdx for m in matches], np.int64)
+    complex_of = np.array([1.0, 1.0j])
+    turn = np.exp(1j * (followup.angles[second] - baseline.angles[first]))
+    return Matches(baseline.points[first] @ complex_of, followup.points[second] @ complex_of, turn, tolerance)
+
+
+def fit(matches: Matches, log_scale: tuple[float, float]) -> Matrix | None:
+    """The similarity that most matches agree on, or None.
 
     log_scale: lowest and highest natural logarithm of the scale that is possible.
     """
-    import cv2
-
-    if len(baseline.points) < MIN_INLIERS or len(followup.points) < MIN_INLIERS:
+    z, w = matches.baseline, matches.followup
+    if len(z) < MIN_INLIERS:
         return None
-    matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
-    matches = [m for m in matcher.match(baseline.descriptors, followup.descriptors) if m.distance <= _MAX_BITS]
-    if len(matches) < MIN_INLIERS:
-        return None
-    first = np.array([m.queryIdx for m in matches])
-    second = np.array([m.trainIdx for m in matches])
-    z = baseline.points[first] @ np.array([1.0, 1.0j])
-    w = followup.points[second] @ np.array([1.0, 1.0j])
-    turn = np.exp(1j * (followup.angles[second] - baseline.angles[first]))
-    tolerance = _INLIER_SHARE * followup_side_px
-    best = _vote(z, w, turn, tolerance, log_scale)
+    best = _vote(z, w, matches.turn, matches.tolerance, log_scale)
     if best is None:
         return None
-    a, b = best
+    matrix = from_complex(*best)
     for _ in range(4):
-        inlier = (np.abs(a * z + b - w) < tolerance) & _same_turn(a, turn)
+        inlier = matches.agreeing(matrix)
         if inlier.sum() < MIN_INLIERS:
             return None
-        a, b = _least_squares(z[inlier], w[inlier])
-    inliers = int(((np.abs(a * z + b - w) < tolerance) & _same_turn(a, turn)).sum())
-    if inliers < MIN_INLIERS or not log_scale[0] <= np.log(abs(a)) <= log_scale[1]:
+        matrix = from_complex(*_least_squares(z[inlier], w[inlier]))
+    if matches.agreeing(matrix).sum() < MIN_INLIERS or not log_scale[0] <= np.log(scale_of(matrix)) <= log_scale[1]:
         return None
-    return from_complex(complex(a), complex(b)), inliers
+    return matrix
 
 
 def _same_turn(a: complex | NDArray[np.complex128], turn: NDArray[np.complex128]) -> NDArray[np.bool_]:

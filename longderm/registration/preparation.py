@@ -38,6 +38,10 @@ _BAND_SHARE = 0.06
 #: ... and never less than this (work pixels).
 _BAND_MIN_PX = 3
 
+#: Skin that tells the scale begins this share of the lesion's diameter outside of its border: masks err towards too
+#: small, and what they miss grows with the lesion.
+_MARGIN_SHARE = 0.15
+
 #: Illumination is fitted on skin where skin covers at least this share of the valid pixels, else on all of them.
 _MIN_SKIN_FRACTION = 0.10
 
@@ -57,12 +61,17 @@ _MIN_VALID_PX = 1500
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """One pyramid level: `channel` and `weight` float32 (h, w); `from_native` takes native to level coordinates."""
+    """One pyramid level, float32 (h, w) each; `from_native` takes native to level coordinates.
+
+    channel: optical density; weight: 1 where it can be used; lesion: 1 in the lesion; band: 1 in its border band;
+    margin: 1 in the lesion and the skin next to it.
+    """
 
     channel: NDArray[np.float32]
     weight: NDArray[np.float32]
     lesion: NDArray[np.float32]
     band: NDArray[np.float32]
+    margin: NDArray[np.float32]
     from_native: NDArray[np.float64]
 
 
@@ -94,11 +103,11 @@ class Prepared:
         for level in self.levels:
             cols = level.channel.shape[1]
             back = np.array([[-1.0, 0.0, cols - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-            channel, weight, lesion, band = (
+            channel, weight, lesion, band, margin = (
                 np.ascontiguousarray(image[:, ::-1])
-                for image in (level.channel, level.weight, level.lesion, level.band)
+                for image in (level.channel, level.weight, level.lesion, level.band, level.margin)
             )
-            levels.append(Level(channel, weight, lesion, band, back @ level.from_native @ flip))
+            levels.append(Level(channel, weight, lesion, band, margin, back @ level.from_native @ flip))
         centre = None if self.lesion_centre is None else (width - 1.0 - self.lesion_centre[0], self.lesion_centre[1])
         return replace(self, levels=tuple(levels), keypoints=NO_KEYPOINTS, lesion_centre=centre)
 
@@ -145,7 +154,8 @@ def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
     flat = flatten(density, valid > 0, (valid > 0) & (around == 0))
     channel = np.asarray(sum(np.float32(w) * flat[..., i] for i, w in enumerate(_MELANIN_WEIGHTS)), np.float32)
     problem = _problem(channel, valid > 0)
-    levels = _pyramid(channel, valid, lesion, band, scale_x, scale_y)
+    margin = _widened(lesion, _MARGIN_SHARE * diameter) if diameter else lesion
+    levels = _pyramid(channel, valid, lesion, band, margin, scale_x, scale_y)
     keypoints = detect(levels[0].channel, levels[0].weight, levels[0].from_native, empty=problem is not None)
     native_centre = None
     native_diameter = None
@@ -233,6 +243,12 @@ def _border_band(lesion: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.dilate(lesion, disc) - cv2.erode(lesion, disc, borderValue=1))
 
 
+def _widened(lesion: NDArray[np.uint8], margin_px: float) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.distanceTransform(1 - lesion, cv2.DIST_L2, 5) <= margin_px, np.uint8)
+
+
 def _problem(channel: NDArray[np.float32], valid: NDArray[np.bool_]) -> str | None:
     if valid.sum() < _MIN_VALID_PX:
         return "too few usable pixels (dark corners, hair and glare aside)"
@@ -246,6 +262,7 @@ def _pyramid(
     valid: NDArray[np.uint8],
     lesion: NDArray[np.uint8],
     band: NDArray[np.uint8],
+    margin: NDArray[np.uint8],
     scale_x: float,
     scale_y: float,
 ) -> tuple[Level, ...]:
@@ -256,8 +273,7 @@ def _pyramid(
     pad = ((0, -height % _PAD_TO_PX), (0, -width % _PAD_TO_PX))
     weight = np.pad(valid.astype(np.float32), pad)
     image = np.pad(channel, pad)
-    lesion_f = np.pad(lesion.astype(np.float32), pad)
-    band_f = np.pad(band.astype(np.float32), pad)
+    regions = [np.pad(region.astype(np.float32), pad) for region in (lesion, band, margin)]
     near = cv2.GaussianBlur(weight, (0, 0), 6.0)
     fill = cv2.GaussianBlur(image * weight, (0, 0), 6.0) / np.maximum(near, 1e-3)
     image = np.where(weight > 0, image, fill).astype(np.float32)
@@ -265,8 +281,8 @@ def _pyramid(
     for level in range(LEVELS):
         sx, sy = scale_x / 2**level, scale_y / 2**level
         from_native = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
-        levels.append(Level(image, weight, lesion_f, band_f, from_native))
-        image, weight, lesion_f, band_f = (_halve(a) for a in (image, weight, lesion_f, band_f))
+        levels.append(Level(image, weight, regions[0], regions[1], regions[2], from_native))
+        image, weight, regions = _halve(image), _halve(weight), [_halve(region) for region in regions]
     return tuple(levels)
 
 

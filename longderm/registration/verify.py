@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from longderm.registration.preparation import Prepared
-from longderm.registration.refine import bring_together, level_matrix
+from longderm.registration.refine import Region, bring_together, correlation, level_matrix
 from longderm.registration.similarity import Matrix
 
 
@@ -16,76 +15,67 @@ from longderm.registration.similarity import Matrix
 class Agreement:
     """Texture correlation of a pair under a transform, on one pyramid level.
 
-    overall, inside, around: weighted correlation in [-1, 1] (None with too few pixels); pixels: how many it rests on;
-    overlap: share of the baseline's valid pixels that the follow-up shows.
+    inside, around: weighted correlation in [-1, 1] in the lesion and in the skin around it (None with too few pixels),
+    and the pixels they rest on; overlap: share of the baseline's valid pixels that the follow-up shows.
     """
 
-    overall: float
     inside: float | None
     around: float | None
-    pixels: float
+    inside_pixels: float
+    around_pixels: float
     overlap: float
 
     @property
     def score(self) -> float:
-        """Correlation times the root of the pixels it rests on: comparable between overlaps of unequal size."""
-        return self.overall * float(np.sqrt(self.pixels))
+        """Root of the log likelihood ratio of "same texture" against "unrelated", both regions summed.
+
+        -n log(1 - r^2) each (Gaussian textures, twice the ratio): a lesion that persists outweighs any amount of skin
+        that does not, which an average over both would drown it in.
+        """
+        regions = ((self.inside, self.inside_pixels), (self.around, self.around_pixels))
+        return float(np.sqrt(sum(pixels * _log_likelihood(r) for r, pixels in regions if r is not None)))
 
 
-#: A region of fewer pixels than this has no correlation worth the name.
-_MIN_REGION_PX = 150.0
+def _log_likelihood(correlation: float) -> float:
+    return -float(np.log1p(-(min(max(correlation, 0.0), _CORRELATION_MOST) ** 2)))
+
+
+#: A correlation counts as no more than this: beyond it blur and compression decide.
+_CORRELATION_MOST = 0.98
 
 
 def agreement(baseline: Prepared, followup: Prepared, matrix: Matrix, level: int) -> Agreement:
     """Texture correlation under `matrix` on a pyramid level; inside is where either photo has lesion."""
-    import cv2
-
-    first, second = baseline.levels[level], followup.levels[level]
-    common = bring_together(first, second, matrix)
-    height, width = first.channel.shape
-    step = level_matrix(first, second, matrix)[:2]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    lesion = cv2.warpAffine(second.lesion, step, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
-    inside = (np.maximum(first.lesion, lesion) > 0.5).astype(np.float32)
-    overall = _correlation(common.baseline, common.followup, common.weight)
+    first = baseline.levels[level]
+    common = bring_together(first, followup.levels[level], matrix)
+    inside, inside_pixels = correlation(common, common.inside)
+    around, around_pixels = correlation(common, ~common.inside)
     valid = float(first.weight.sum(dtype=np.float64))
-    return Agreement(
-        overall=0.0 if overall is None else overall,
-        inside=_correlation(common.baseline, common.followup, common.weight * inside),
-        around=_correlation(common.baseline, common.followup, common.weight * (1.0 - inside)),
-        pixels=float(common.weight.sum(dtype=np.float64)),
-        overlap=float(common.seen.sum(dtype=np.float64)) / max(valid, 1.0),
-    )
+    overlap = float(common.seen.sum(dtype=np.float64)) / max(valid, 1.0)
+    return Agreement(inside, around, inside_pixels, around_pixels, overlap)
 
 
-def _correlation(a: NDArray[np.float32], b: NDArray[np.float32], weight: NDArray[np.float32]) -> float | None:
-    mass = float(weight.sum(dtype=np.float64))
-    if mass < _MIN_REGION_PX:
-        return None
-    a = a - np.float32((weight * a).sum(dtype=np.float64) / mass)
-    b = b - np.float32((weight * b).sum(dtype=np.float64) / mass)
-    ab = float((weight * a * b).sum(dtype=np.float64))
-    aa = float((weight * a * a).sum(dtype=np.float64))
-    bb = float((weight * b * b).sum(dtype=np.float64))
-    return ab / float(np.sqrt(max(aa * bb, 1e-12)))
+def region_correlation(
+    baseline: Prepared, followup: Prepared, matrix: Matrix, level: int, region: Region
+) -> float | None:
+    """Texture correlation of one region under `matrix`; None where it has too few pixels."""
+    return correlation(bring_together(baseline.levels[level], followup.levels[level], matrix, region))[0]
 
 
 #: A confidence below this is a refusal.
 ACCEPT_CONFIDENCE = 0.5
 
-#: Logistic regression: constant, and weights of the natural logarithm of the score (correlation times the root of the
-#: pixels), of Fisher's z of the correlation (middle level), and of the rival. Right (error below 3%) against wrong
-#: (above 5%) and other lesions; fitted on 280 pairs of CC0 photos (ISIC 2018 task 1-2, train) photographed twice in
-#: software at any rotation, scale 0.45-2.2, with blur to 4 px, skin texture that did not persist, hair, shrinking to
-#: 40% and perturbed masks, results of the cheap path and of the search pooled. Fitted on one half, AUROC on the other
-#: is 0.999, and no other lesion gets more than 0.4.
-_CONFIDENCE = (-8.45, 2.53, 6.12, -4.85)
+#: Logistic regression: constant and the weights of `confidence_features`. Right transforms (error below 3%) against
+#: wrong ones (above 5%) and impostors, results of the cheap path and of the search pooled, fitted on CC0 photos (ISIC
+#: 2018 task 1-2, train) taken twice in software; `longderm bench confidence` fits them again and checks them on
+#: synthetic pairs.
+_CONFIDENCE = (-19.47, 2.88, 3.45, -1.4, 1.96)
 
 #: A candidate whose textures agree with less confidence than this on the middle level is not refined any further.
 HOPELESS_CONFIDENCE = 0.05
 
 #: Textures that agree with more confidence than this leave no doubt.
-_BEYOND_DOUBT = 0.98
+BEYOND_DOUBT = 0.98
 
 #: Least share of the baseline's valid pixels that must be seen in the follow-up.
 MIN_OVERLAP = 0.10
@@ -112,7 +102,8 @@ class Evidence:
 
     middle: agreement on the middle pyramid level; inconsistency: distance between the transforms refined from either
     side, over the lesion's diameter, None where a hopeless candidate was not refined to the end; rival: score of the
-    best different transform over this one's, on the coarsest level; lesions_met: share of the smaller lesion that lies
+    best different transform over this one's, on the coarsest level; support: matches of keypoints that agree with the
+    transform; lesions_met: share of the smaller lesion that lies
     in the other, None without two lesions whose masks can be trusted.
     """
 
@@ -120,6 +111,7 @@ class Evidence:
     middle: Agreement
     inconsistency: float | None
     rival: float
+    support: int
     lesions_met: float | None
 
     @property
@@ -129,7 +121,7 @@ class Evidence:
 
 
 def gather_evidence(
-    baseline: Prepared, followup: Prepared, matrix: Matrix, inconsistency: float | None, rival: float
+    baseline: Prepared, followup: Prepared, matrix: Matrix, inconsistency: float | None, rival: float, support: int
 ) -> Evidence:
     """Measure the agreement under `matrix`, and how the lesions meet."""
     return Evidence(
@@ -137,6 +129,7 @@ def gather_evidence(
         agreement(baseline, followup, matrix, 1),
         inconsistency,
         rival,
+        support,
         _lesions_met(baseline, followup, matrix),
     )
 
@@ -159,16 +152,23 @@ def _lesions_met(baseline: Prepared, followup: Prepared, matrix: Matrix) -> floa
     return float((mine & lesion).sum()) / max(area, 1.0)
 
 
-def texture_confidence(middle: Agreement, rival: float) -> float:
-    """Confidence in [0, 1] that textures agree because they are the same, rounded to 6 decimals."""
-    correlation = min(max(middle.overall, 0.0), 0.99)
-    constant, per_score, per_correlation, per_rival = _CONFIDENCE
-    logit = (
-        constant
-        + per_score * float(np.log(max(correlation * np.sqrt(middle.pixels), 1.0)))
-        + per_correlation * float(np.arctanh(correlation))
-        + per_rival * min(max(rival, 0.0), 2.0)
+def confidence_features(evidence: Evidence) -> tuple[float, float, float, float]:
+    """What the confidence is a logistic function of: logarithm of the agreement's score, Fisher's z of the better
+    region's correlation, the rival, and the logarithm of the support."""
+    middle = evidence.middle
+    best = min(max(middle.inside or 0.0, middle.around or 0.0, 0.0), _CORRELATION_MOST)
+    return (
+        float(np.log(max(middle.score, 1.0))),
+        float(np.arctanh(best)),
+        min(max(evidence.rival, 0.0), 2.0),
+        float(np.log1p(evidence.support)),
     )
+
+
+def texture_confidence(evidence: Evidence) -> float:
+    """Confidence in [0, 1] that textures agree because they are the same, rounded to 6 decimals."""
+    constant, *weights = _CONFIDENCE
+    logit = constant + sum(w * value for w, value in zip(weights, confidence_features(evidence), strict=True))
     return round(1.0 / (1.0 + float(np.exp(-logit))), 6)
 
 
@@ -176,12 +176,12 @@ def confidence_of(evidence: Evidence) -> float:
     """Confidence in [0, 1] that the transform is right; 0 where a rule forbids it."""
     if _forbidden(evidence) is not None:
         return 0.0
-    return texture_confidence(evidence.middle, evidence.rival)
+    return texture_confidence(evidence)
 
 
 def is_right_but_forbidden(evidence: Evidence) -> bool:
     """Whether textures leave no doubt of the transform while a rule forbids it: a further search can find no better."""
-    return _forbidden(evidence) is not None and texture_confidence(evidence.middle, evidence.rival) >= _BEYOND_DOUBT
+    return _forbidden(evidence) is not None and texture_confidence(evidence) >= BEYOND_DOUBT
 
 
 def _forbidden(evidence: Evidence) -> str | None:

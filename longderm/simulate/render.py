@@ -36,12 +36,22 @@ class Rendering:
 
 
 def render(
-    skin: SkinField, looks: LesionLooks, history: LesionHistory, state: LesionState, shot: Shot, tan: float
+    skin: SkinField,
+    looks: LesionLooks,
+    history: LesionHistory,
+    state: LesionState,
+    shot: Shot,
+    tan: float,
+    zoom: float = 1.0,
 ) -> Rendering:
-    """Render a lesion in `state` as `shot` sees it, on a skin tanned by `tan` (0 to 1)."""
+    """Render a lesion in `state` as `shot` sees it, on a skin tanned by `tan` (0 to 1).
+
+    zoom: the lesion with all its structures is this much larger than `state` says; the skin is not.
+    """
     size = shot.size
     melanin, blood, relief = skin_chromophores(skin, shot.seed, shot.matrix, size, tan, shot.px_per_mm)
-    pigment = render_pigment(looks, history, state, history.outline_at(state), shot.matrix, size, tan)
+    placed = shot.matrix @ np.diag([zoom, zoom, 1.0])
+    pigment = render_pigment(looks, history, state, history.outline_at(state), placed, size, tan)
     window = pigment.window
     melanin[window] += pigment.melanin
     blood[window] += pigment.blood

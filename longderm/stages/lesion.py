@@ -127,6 +127,7 @@ def _facts(work: Work, pair: Pair, release: Release) -> Facts:
         alignment_confidence=alignment.get("confidence"),
         alignment_reason=alignment.get("reason"),
         alignment_scale=alignment.get("scale"),
+        alignment_cautions=tuple(alignment.get("cautions") or ()),
         failures=tuple(failures),
         alpha=release.config["alpha"],
     )

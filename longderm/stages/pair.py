@@ -144,6 +144,10 @@ def alignment_row(alignment: Alignment) -> Row:
             "overlap": alignment.overlap,
             "scale": alignment.scale,
             "rotation_deg": alignment.rotation_deg,
+            "skin_scale": alignment.skin_scale,
+            "lesion_scale": alignment.lesion_scale,
+            "residual": alignment.residual,
+            "cautions": list(alignment.cautions),
         }
     )
 
@@ -159,6 +163,10 @@ def read_alignment(row: Row) -> Alignment:
         overlap=row["overlap"],
         scale=row["scale"],
         rotation_deg=row["rotation_deg"],
+        skin_scale=row["skin_scale"],
+        lesion_scale=row["lesion_scale"],
+        cautions=tuple(row["cautions"] or ()),
+        residual=row["residual"],
     )
 
 

@@ -27,8 +27,8 @@ CODE_VERSIONS = {
     "quality": 1,
     "masks": 1,
     "measures": 1,
-    "alignments": 1,
-    "changes": 1,
+    "alignments": 2,
+    "changes": 2,
     "decisions": 1,
     "trajectories": 1,
 }

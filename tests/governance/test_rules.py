@@ -115,6 +115,7 @@ FIRES = [
     ("doubtful_alignment", replace(FACTS, alignment_confidence=None)),
     ("scale_disagrees", replace(FACTS, alignment_scale=1.2)),
     ("scale_disagrees", replace(FACTS, alignment_scale=0.8)),
+    ("scale_uncertain", replace(FACTS, alignment_cautions=("the skin tells no scale",))),
     ("no_scale", followup(px_per_mm=None)),
     ("photo_caveats", followup(caveats=("burned_in_not_excluded",))),
     ("polarisation_unknown", followup(polarised=None)),

@@ -1,0 +1,107 @@
+"""The alignment benchmark measures what it says: its truth is true, its figures count what they name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from longderm.bench.registration import error_of
+from longderm.bench.registration_pairs import GROWTH, PHOTO_SIZE, SYNTHETIC, PairSpec, make_pair
+from longderm.bench.registration_peers import by_longderm, by_orb
+from longderm.bench.registration_report import summarise, wilson
+from longderm.bench.repeats import dice_of_equal_areas
+from longderm.errors import SourceNotFoundError
+from longderm.registration.similarity import from_parts, scale_of
+
+
+def pair_of(tier: str, number: int = 1):
+    return make_pair(PairSpec(SYNTHETIC, tier, number, 5))
+
+
+@pytest.mark.parametrize("tier", ["easy", "hard"])
+def test_a_pair_is_made_from_its_spec_alone_and_its_truth_has_no_error(tier):
+    one, again = pair_of(tier), pair_of(tier)
+    assert one.baseline.shape == (*PHOTO_SIZE, 3)
+    assert np.array_equal(one.followup, again.followup) and np.array_equal(one.matrix, again.matrix)
+    assert error_of(one, one.matrix) == 0.0
+
+
+def test_the_true_transform_lays_the_follow_up_over_the_baseline():
+    """What two renderings of one scene share is judged by the pixels alone, not by any method of ours."""
+    import cv2
+
+    pair = pair_of("easy", 2)
+    size = (PHOTO_SIZE[1], PHOTO_SIZE[0])
+
+    def likeness(matrix):
+        back = cv2.warpAffine(pair.followup, matrix[:2], size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        grey = [cv2.GaussianBlur(p, (0, 0), 2.0).astype(float).mean(axis=2) for p in (pair.baseline, back)]
+        return np.corrcoef(grey[0][pair.baseline_mask], grey[1][pair.baseline_mask])[0, 1]
+
+    diameter = 2 * np.sqrt(pair.baseline_mask.sum() / np.pi)
+    beside = [from_parts(1.0, 0.0, 0j, 0.05 * diameter * way) @ pair.matrix for way in (1, -1, 1j, -1j)]
+    assert likeness(pair.matrix) > 0.95
+    assert all(likeness(matrix) < likeness(pair.matrix) for matrix in beside)
+
+
+def test_a_bend_is_in_the_truth_and_no_larger_than_the_tier_says():
+    pair = pair_of("deformed")
+    assert 0.001 < error_of(pair, pair.matrix) <= 0.04
+
+
+@pytest.mark.parametrize("tier", ["accretion", "expansion"])
+def test_a_lesion_grows_by_what_the_tier_says(tier):
+    pair = pair_of(tier)
+    grown = pair.followup_mask.sum() / scale_of(pair.matrix) ** 2 / pair.baseline_mask.sum()
+    assert grown == pytest.approx(GROWTH, rel=0.05)
+
+
+def test_an_impostor_has_no_truth():
+    assert pair_of("other lesion").matrix is None
+    mirrored, straight = pair_of("mirrored"), pair_of("mirrored")
+    assert mirrored.matrix is None and np.array_equal(mirrored.followup, straight.followup)
+    with pytest.raises(ValueError, match="impostor"):
+        error_of(mirrored, np.eye(3))
+
+
+def test_both_methods_find_an_easy_pair_and_their_time_is_counted():
+    pair = pair_of("easy", 2)
+    for method in (by_longderm, by_orb):
+        answer = method(pair)
+        assert answer.accepted and error_of(pair, answer.matrix) < 0.02
+        assert answer.seconds > 0
+
+
+def test_real_pairs_without_a_folder_are_refused_in_one_line():
+    with pytest.raises(SourceNotFoundError, match="--photos"):
+        make_pair(PairSpec("real", "easy", 0, 1))
+
+
+def test_figures_count_refusals_as_failures_and_wrong_ones_apart():
+    def row(tier, accepted, error):
+        mine = {"accepted": accepted, "confidence": float(accepted), "seconds": 0.1, "error": error, "scale_bias": 0.01}
+        return {"source": SYNTHETIC, "tier": tier, "number": 0, "methods": {"longderm": mine}}
+
+    rows = [row("hard", True, 0.001), row("hard", False, 0.001), row("hard", True, 0.2), row("hard", True, 0.025)]
+    rows += [row("deformed", True, 0.025), row("mirrored", True, None), row("mirrored", False, None)]
+    figures = summarise(rows)
+    hard = figures["tiers"]["synthetic hard"]["longderm"]
+    assert hard["success"] == 0.25 and hard["wrong_accepted"] == 1 and hard["accepted"] == 0.75
+    assert figures["tiers"]["synthetic deformed"]["longderm"]["success"] == 1.0
+    assert figures["impostors"]["synthetic mirrored"]["longderm"]["accepted"] == 0.5
+    assert figures["overall"]["longderm"]["refused_among_right"][0] == 0.5
+    assert figures["overall"]["longderm"]["wrong_among_accepted"][0] == 0.25
+
+
+def test_wilson_intervals_are_those_of_the_textbook():
+    """Newcombe 1998, table I: 81 of 263 and 0 of 20."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert wilson(0, 0) is None
+
+
+def test_masks_of_unequal_size_in_the_right_place_meet_after_their_areas_are_made_equal():
+    y, x = np.mgrid[0:150, 0:200]
+    small, large = (np.hypot((x - 100) / 1.3, y - 75) < radius for radius in (20, 36))
+    assert dice_of_equal_areas(small, large, np.eye(3)) > 0.96
+    assert dice_of_equal_areas(small, np.roll(large, 40, axis=1), np.eye(3)) < 0.4
