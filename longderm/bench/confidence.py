@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.bench.noise_report import auroc
 from longderm.bench.registration_pairs import REAL, SYNTHETIC, PairSpec, checked_folder, make_pair
+from longderm.bench.statistics import auroc
 
 #: Pairs of each kind.
 _PAIRS = {"hard": 50, "zoomed": 50, "stress": 90, "deformed": 40, "other lesion": 140, "mirrored": 50}

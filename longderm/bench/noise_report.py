@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from longderm.bench.statistics import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, auroc
 from longderm.change.calibration import SIZE_SHARE_MAX
-
-#: Bootstrap samples of patients, and their seed.
-BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED = 1000, 1
 
 Row = dict[str, Any]
 Statistic = Callable[[Sequence[Row]], float]
@@ -61,18 +58,6 @@ def report(rows: Sequence[Row], alpha: float, samples: int = BOOTSTRAP_SAMPLES) 
 
 def _withheld(rows: Sequence[Row]) -> dict[str, int]:
     return dict(sorted(Counter(row["withheld"] for row in rows if row["withheld"]).items()))
-
-
-def auroc(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve ties counted half (Mann-Whitney); NaN where one class is missing."""
-    lower = np.sort(values[~positive])
-    if not lower.size or not positive.any():
-        return float("nan")
-    below, up_to = (
-        np.searchsorted(lower, values[positive], side="left"),
-        np.searchsorted(lower, values[positive], side="right"),
-    )
-    return float((below + up_to).mean() / (2.0 * lower.size))
 
 
 def auroc_of(rows: Sequence[Row], value: Callable[[Row], float]) -> float:

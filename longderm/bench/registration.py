@@ -32,7 +32,7 @@ from longderm.bench.registration_pairs import (
     make_pair,
 )
 from longderm.bench.registration_peers import METHODS, Answer
-from longderm.bench.registration_report import print_table, summarise
+from longderm.bench.registration_report import SUCCESS_BELOW_DEFORMED, print_table, summarise
 from longderm.registration.similarity import Matrix, apply, scale_of
 from longderm.registration.threads import one_thread
 
@@ -137,7 +137,7 @@ def error_of(pair: TruePair, matrix: Matrix) -> float:
 def _is_failure(pair: TruePair, answer: Answer, error: float | None) -> bool:
     if pair.matrix is None:
         return answer.accepted
-    return not answer.accepted or error is None or error >= 0.03
+    return not answer.accepted or error is None or error >= SUCCESS_BELOW_DEFORMED
 
 
 def _draw(folder: Path, name: str, pair: TruePair, answer: Answer, error: float | None) -> None:

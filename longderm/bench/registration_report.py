@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from longderm.bench.noise_report import auroc
 from longderm.bench.registration_pairs import IMPOSTORS, SYNTHETIC, TIERS
 from longderm.bench.registration_peers import METHODS
+from longderm.bench.statistics import auroc, wilson
 
 #: Errors (share of the lesion's diameter) below these are a success, and accepted ones above that a wrong match.
 SUCCESS_BELOW, SUCCESS_BELOW_DEFORMED, WRONG_ABOVE = 0.02, 0.03, 0.05
@@ -127,22 +127,15 @@ def _share(count: int, total: int) -> list[float] | None:
 
 def _confidence_auroc(answers: Sequence[Row]) -> float | None:
     """How well our confidence tells right candidates from wrong ones and impostors, on the generator not fitted on."""
-    judged = [a for a in answers if a["tier"] not in TIERS or a["error"] is None or not 0.03 <= a["error"] <= 0.05]
+    judged = [
+        a
+        for a in answers
+        if a["tier"] not in TIERS or a["error"] is None or not _RIGHT_BELOW <= a["error"] <= WRONG_ABOVE
+    ]
     right = np.array([a["tier"] in TIERS and a["error"] is not None and a["error"] < _RIGHT_BELOW for a in judged])
     if not right.any() or right.all():
         return None
     return round(auroc(np.array([a["confidence"] for a in judged]), right), 5)
-
-
-def wilson(count: int, total: int) -> tuple[float, float] | None:
-    """Wilson's 95% interval of a share, rounded to 4 decimals; None of nothing."""
-    if total == 0:
-        return None
-    z = 1.959964
-    share = count / total
-    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * float(np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)))
-    return round(max(0.0, centre - half), 4), round(min(1.0, centre + half), 4)
 
 
 def print_table(figures: Row) -> None:

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.bench.noise_report import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED
 from longderm.bench.registration_pairs import TruePair
 from longderm.bench.registration_peers import METHODS
+from longderm.bench.statistics import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.registration.similarity import Matrix, from_complex, scale_of
 from longderm.registration.threads import one_thread

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from longderm.bench.noise import ALPHA, fit, part_of
-from longderm.bench.noise_report import auroc, report
+from longderm.bench.noise_report import report
+from longderm.bench.statistics import auroc
 from longderm.change.evidence import MEASURES
 
 

@@ -8,8 +8,9 @@ import pytest
 from longderm.bench.registration import error_of
 from longderm.bench.registration_pairs import GROWTH, PHOTO_SIZE, SYNTHETIC, PairSpec, make_pair
 from longderm.bench.registration_peers import by_longderm, by_orb
-from longderm.bench.registration_report import summarise, wilson
+from longderm.bench.registration_report import summarise
 from longderm.bench.repeats import dice_of_equal_areas
+from longderm.bench.statistics import wilson
 from longderm.errors import SourceNotFoundError
 from longderm.registration.similarity import from_parts, scale_of
 
