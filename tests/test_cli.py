@@ -1,4 +1,4 @@
-"""The command line: quick to start, one clear line for wrong input, the exit status of DESIGN's table."""
+"""The command line: quick to start, one clear line for wrong input, the exit status of README's table."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def open_dicom(stream: BinaryIO) -> Dataset:
     try:
         stream.seek(0)
         dataset = dcmread(stream)
-    except Exception as error:  # as above
+    except Exception as error:  # pydicom raises anything on malformed bytes
         raise _parse_error(error) from None
     sop_class = sop_class or text(dataset, "SOPClassUID") or ""
     if sop_class not in PHOTO_CLASSES:

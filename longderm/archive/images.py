@@ -86,8 +86,7 @@ def decode_image(source: bytes | BinaryIO, max_megapixels: float = DEFAULT_MAX_M
             raise UnusablePhotoError("too_large", "the header announces more pixels than any camera has") from None
         except UnidentifiedImageError:
             raise UnusablePhotoError("not_an_image", "no header of an image that is read") from None
-        except Exception as error:
-            # the decoders raise anything on malformed headers; the text may quote the file, so it is not passed on
+        except Exception as error:  # decoders raise anything; the text may quote the file and is not passed on
             raise UnusablePhotoError("unreadable", f"malformed header ({type(error).__name__})") from None
         with image:
             check_size(*image.size, max_megapixels, jpeg2000=image.format == "JPEG2000")

@@ -111,8 +111,7 @@ def _read(record: FileRecord, path: Path, said: Claims, link: LinkTable, max_meg
         return replace(record, reason="unreadable", detail="the file is not there any more, or may not be read")
     except MemoryError:
         return replace(record, reason="too_large", detail="it needs more memory than there is")
-    except Exception as error:
-        # a decoder's bug must not stop the archive; its text may quote the file and is left out
+    except Exception as error:  # a decoder's bug must not stop the archive; its text may quote the file
         return replace(record, reason="unreadable", detail=f"the decoder failed ({type(error).__name__})")
     claims = said.over(contents.claims)
     assumed = ("modality_assumed",) if claims.modality is None and claims.modality_problem is None else ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,6 +152,7 @@ def checked_folder(folder: Path | None) -> Path:
     return folder
 
 
+@lru_cache(maxsize=1)
 def photo_names(folder: Path) -> list[str]:
     """Names of the photos in `folder`/images that have a mask in `folder`/masks (train split where one is listed)."""
     index = folder / "index.csv"

@@ -20,10 +20,6 @@ NORMALISE_RADIUS_PX = 8
 #: texture counts, not the few hairs and shadows that stand out.
 _SKIN_FLOOR = 0.012
 
-#: Weight of a pixel in the border band; not quite zero, or a lesion that fills its photo with plain skin around would
-#: leave nothing to hold on to.
-BAND_WEIGHT = 0.0
-
 #: Fewer pixels than this have no correlation worth the name.
 _MIN_CORRELATED_PX = 60.0
 
@@ -90,11 +86,10 @@ def bring_together(baseline: Level, followup: Level, matrix: Matrix, region: Reg
     elif region is Region.LESION:
         seen &= (np.minimum(marked, warped[..., 3]) > 0.5) & (band < 0.5)
     common = seen.astype(np.float32)
-    free = (1.0 - band * (1.0 - BAND_WEIGHT)).astype(np.float32)
     floor = _SKIN_FLOOR if region is Region.SKIN else NOISE_FLOOR
     a = local_normalise(baseline.channel, common, NORMALISE_RADIUS_PX, floor)
     b = local_normalise(np.ascontiguousarray(warped[..., 0]), common, NORMALISE_RADIUS_PX, floor)
-    return Common(a, b, common * free, common, inside)
+    return Common(a, b, np.asarray(common * (1.0 - band), np.float32), common, inside)
 
 
 def correlation(common: Common, chosen: NDArray[np.bool_] | None = None) -> tuple[float | None, float]:

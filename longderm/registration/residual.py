@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from longderm.photo import Photo
 from longderm.registration.preparation import Prepared, prepare
 from longderm.registration.refine import bring_together
-from longderm.registration.similarity import Matrix, scale_of
+from longderm.registration.similarity import Matrix
 from longderm.registration.threads import one_thread
 
 #: The pyramid level that the field is fitted on.
@@ -92,4 +92,4 @@ def _field(first: Prepared, second: Prepared, matrix: Matrix) -> NDArray[np.floa
     native = [cv2.remap(part, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in field]
     linear = (matrix[:2, :2] / unit).astype(np.float32)
     turned = np.stack([linear[i, 0] * native[0] + linear[i, 1] * native[1] for i in range(2)], axis=-1)
-    return np.asarray(turned, np.float32) if scale_of(matrix) > 0 else np.zeros((*first.shape, 2), np.float32)
+    return np.asarray(turned, np.float32)

@@ -90,16 +90,17 @@ def _pivot(photo: Prepared) -> tuple[complex, float]:
     return complex((width - 1) / 2, (height - 1) / 2), 0.25 * min(height, width)
 
 
-def _relative(edges: Edges, start: int, end: int) -> tuple[complex, complex] | None:
+def _relative(edges: Edges, start: int, end: int) -> tuple[complex, complex]:
     """a, b of z' = a z + b from one photo to another, by the alignment of both in either direction."""
-    if (start, end) in edges:
-        matrix = edges[start, end].matrix
-        return None if matrix is None else to_complex(matrix)
-    matrix = edges[end, start].matrix if (end, start) in edges else None
-    if matrix is None:
-        return None
-    a, b = to_complex(matrix)
-    return 1.0 / a, -b / a
+    forward = (start, end) in edges
+    a, b = to_complex(_matrix(edges[(start, end) if forward else (end, start)]))
+    return (a, b) if forward else (1.0 / a, -b / a)
+
+
+def _matrix(found: Alignment) -> Matrix:
+    if found.matrix is None:
+        raise ValueError("an alignment without a transform takes no part in a series")
+    return found.matrix
 
 
 def _ways(edges: Edges, count: int, reference: int) -> tuple[tuple[int, ...], ...]:
@@ -129,10 +130,8 @@ def _average(
     for index, way in enumerate(ways):
         a, b = 1.0 + 0.0j, 0.0j
         for start, end in itertools.pairwise(way):
-            step = _relative(edges, start, end)
-            if step is None:
-                raise AssertionError("a way leads over alignments that are there")
-            a, b = step[0] * a, step[0] * b + step[1]
+            slope_step, offset = _relative(edges, start, end)
+            a, b = slope_step * a, slope_step * b + offset
         if way:
             first[index] = (a, b)
     free = [index for index in sorted(first) if index != reference]
@@ -143,7 +142,6 @@ def _average(
     used = [key for key in sorted(edges) if key[0] in first and key[1] in first]
     for i, j in used:
         step = _relative(edges, i, j)
-        assert step is not None
         row = np.zeros(len(free), complex)
         for index, sign in ((j, 1.0), (i, -1.0)):
             if index in column:
@@ -157,7 +155,6 @@ def _average(
     rows_q, right_q = [], []
     for i, j in used:
         step = _relative(edges, i, j)
-        assert step is not None
         # In units of photo j's scale: a zoomed photo's pixels count no more than another's.
         size = abs(slope[j])
         row, value = np.zeros(len(free), complex), step[1] / size
@@ -180,8 +177,8 @@ def _contradiction(
     poses: Mapping[int, Matrix], key: tuple[int, int], found: Alignment, pivot: complex, radius: float
 ) -> float | None:
     """How far an alignment is from what the poses say, over the lesion's diameter; None outside of the graph."""
-    if key[0] not in poses or key[1] not in poses or found.matrix is None:
+    if key[0] not in poses or key[1] not in poses:
         return None
-    along = found.matrix @ poses[key[0]]
+    along = _matrix(found) @ poses[key[0]]
     there = poses[key[1]]
     return distance(along, there, pivot, radius) / (2.0 * radius * abs(to_complex(there)[0]))

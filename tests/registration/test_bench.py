@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from longderm.bench.confidence import fit
 from longderm.bench.registration import error_of
 from longderm.bench.registration_pairs import GROWTH, PHOTO_SIZE, SYNTHETIC, PairSpec, make_pair
 from longderm.bench.registration_peers import by_longderm, by_orb
@@ -59,10 +62,29 @@ def test_a_lesion_grows_by_what_the_tier_says(tier):
 
 def test_an_impostor_has_no_truth():
     assert pair_of("other lesion").matrix is None
-    mirrored, straight = pair_of("mirrored"), pair_of("mirrored")
-    assert mirrored.matrix is None and np.array_equal(mirrored.followup, straight.followup)
+    mirrored = pair_of("mirrored")
+    assert mirrored.matrix is None
     with pytest.raises(ValueError, match="impostor"):
         error_of(mirrored, np.eye(3))
+
+
+def test_a_mirrored_impostor_is_the_same_lesion_once_it_is_flipped_back():
+    mirrored = pair_of("mirrored")
+    flipped = np.ascontiguousarray(mirrored.followup[:, ::-1])
+    assert not by_longderm(mirrored).accepted
+    assert by_longderm(replace(mirrored, followup=flipped)).accepted
+
+
+def test_the_confidence_is_fitted_to_tell_right_candidates_from_wrong_ones():
+    rng = np.random.default_rng(2)
+
+    def candidate(error):
+        features = rng.normal(2.0 if error is not None and error < 0.03 else -2.0, 1.0, 4)
+        return {"error": error, "features": features.tolist()}
+
+    constants = fit([candidate(error) for error in [0.001, None, 0.2] * 60 for _ in range(2)])
+    assert (constants[1:] > 0).all()
+    assert constants[0] + 2.0 * constants[1:].sum() > 0 > constants[0] - 2.0 * constants[1:].sum()
 
 
 def test_both_methods_find_an_easy_pair_and_their_time_is_counted():
