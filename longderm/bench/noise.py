@@ -12,16 +12,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from longderm.bench.noise_report import report, write_card
+from longderm.bench.processes import one_thread_processes
 from longderm.bench.registration_pairs import Tier
 from longderm.bench.rephotography import Nuisance
 from longderm.change.calibration import fit_release
@@ -156,8 +155,7 @@ def _in_processes(observe: Callable[[T], Row], each: Sequence[T], workers: int) 
     workers = workers or len(os.sched_getaffinity(0))
     if workers == 1:
         return [observe(one) for one in each]
-    # Spawned, not forked: libraries that hold threads do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with one_thread_processes(workers) as pool:
         return list(pool.map(observe, each, chunksize=4))
 
 

@@ -9,18 +9,16 @@ another method on the same pairs.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from longderm.bench.processes import one_thread_processes
 from longderm.bench.registration_pairs import (
     IMPOSTORS,
     REAL,
@@ -72,28 +70,22 @@ def run(
     ]
     work = partial(_measure, folder=folder, peer_pairs=peer_pairs, failures=Path(failures) if failures else None)
     rows: list[Row] = []
-    with (out / "pairs.jsonl").open("w") as log:
-        for row in _in_processes(work, specs, workers or len(os.sched_getaffinity(0))):
+    with (out / "pairs.jsonl").open("w") as log, one_thread_processes(workers) as pool:
+        for row in pool.map(work, specs, chunksize=8):
             rows.append(row)
             log.write(json.dumps(row) + "\n")
     figures = summarise(rows)
     print_table(figures)
-    scaling = _scaling(seed)
+    with TemporaryDirectory() as folder_of_pairs:
+        scaling = _scaling(seed, Path(folder_of_pairs))
     print(f"two processes: {scaling['gain']:.2f} times the pairs of one; at most {scaling['peak_mb']:.0f} MB a worker")
     options = {"pairs": pairs, "impostors": impostors, "peer_pairs": peer_pairs, "seed": seed, "tiers": chosen}
     return options | {"sources": list(sources), "scaling": scaling} | figures
 
 
-def _in_processes(work: Any, specs: Sequence[PairSpec], workers: int) -> Any:
-    if workers == 1:
-        return map(work, specs)
-    # Spawned, not forked: libraries that hold threads do not survive a fork.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    return pool.map(work, specs, chunksize=8)
-
-
 def _measure(spec: PairSpec, folder: Path | None, peer_pairs: int, failures: Path | None) -> Row:
-    pair = make_pair(spec, folder)
+    with one_thread():
+        pair = make_pair(spec, folder)
     row: Row = {"source": spec.source, "tier": spec.tier, "number": spec.number, "methods": {}}
     for name, method in METHODS.items():
         if name != "longderm" and spec.number >= peer_pairs:
@@ -165,14 +157,19 @@ def _draw(folder: Path, name: str, pair: TruePair, answer: Answer, error: float 
     cv2.imwrite(str(folder / f"{name}.png"), small)
 
 
-def _scaling(seed: int) -> dict[str, float]:
-    """How many times the pairs of one process two of them align in the same time, and the memory of one (MB)."""
+def _scaling(seed: int, folder: Path) -> dict[str, float]:
+    """How many times the pairs of one process two of them align in the same time, and the memory of one (MB).
+
+    The pairs lie in `folder` as pictures: what renders them would count as the worker's memory.
+    """
     specs = [PairSpec(SYNTHETIC, "easy", number, seed) for number in range(_SCALING_PAIRS)]
+    with one_thread_processes(2) as pool:
+        files = list(pool.map(partial(_save, folder=folder), specs))
     rates, peak = {}, 0.0
     for workers in (1, 2):
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            list(pool.map(_align_only, specs[: 2 * workers]))  # imports, and the memory of the first pairs
-            done = list(pool.map(_align_only, specs * workers, chunksize=4))
+        with one_thread_processes(workers) as pool:
+            list(pool.map(_align_files, files[: 2 * workers]))  # imports, and the memory of the first pairs
+            done = list(pool.map(_align_files, files * workers, chunksize=4))
             peak = max(peak, *(memory for _, _, memory in done))
             spans = [(start, end) for start, end, _ in done]
             busy = sum(end - start for start, end in spans) / workers
@@ -180,10 +177,22 @@ def _scaling(seed: int) -> dict[str, float]:
     return {"gain": round(rates[2] / rates[1], 3), "peak_mb": round(peak, 1)}
 
 
-def _align_only(spec: PairSpec) -> tuple[float, float, float]:
-    """Start and end of one alignment (seconds) and the process's peak memory so far (MB)."""
+def _save(spec: PairSpec, folder: Path) -> tuple[Path, Path]:
+    import cv2
+
     pair = make_pair(spec)
+    paths = folder / f"{spec.name}-baseline.png", folder / f"{spec.name}-followup.png"
+    for path, pixels in zip(paths, (pair.baseline, pair.followup), strict=True):
+        cv2.imwrite(str(path), np.ascontiguousarray(pixels[..., ::-1]))
+    return paths
+
+
+def _align_files(paths: tuple[Path, Path]) -> tuple[float, float, float]:
+    """Start and end of one alignment (seconds) and the process's peak memory so far (MB)."""
+    from longderm import align, read_photo
+
+    baseline, followup = (read_photo(path) for path in paths)
     start = time.perf_counter()
     with one_thread():
-        METHODS["longderm"](pair)
+        align(baseline, followup)
     return start, time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0

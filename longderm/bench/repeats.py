@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
-from os import sched_getaffinity
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.bench.processes import one_thread_processes
 from longderm.bench.registration_pairs import TruePair
 from longderm.bench.registration_peers import METHODS
 from longderm.bench.statistics import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED
@@ -48,7 +46,7 @@ def run(out: Path, repeats: str, pairs: int = 0, workers: int = 0) -> dict[str, 
     if named and not {"image_a", "image_b"} <= set(named[0]):
         raise UsageError(f"{table} needs columns image_a and image_b; it has {', '.join(named[0])}")
     chosen = [(row["image_a"], row["image_b"]) for row in named][: pairs or None]
-    with ProcessPoolExecutor(workers or len(sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
+    with one_thread_processes(workers) as pool:
         rows = list(pool.map(partial(_measure, folder), chosen, chunksize=8))
     figures: dict[str, Any] = {"pairs": len(rows)}
     for method in METHODS:

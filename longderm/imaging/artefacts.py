@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -48,6 +49,27 @@ _GLARE_LEVEL = 225
 _GLARE_ABOVE_NEIGHBOURHOOD = 20
 #: Clipped in every channel, nothing is left of the skin, however large the area.
 _GLARE_CLIPPED = 252
+
+
+@dataclass(frozen=True, eq=False)
+class Artefacts:
+    """What hides the skin of one photo, found once for all that need it.
+
+    hair, glare: bool (h, w) on a copy whose longer side is at most ARTEFACT_SIDE_PX; inside: the field of view, bool,
+    on a copy half that size.
+    """
+
+    hair: NDArray[np.bool_]
+    glare: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+
+
+def find_artefacts(pixels: NDArray[np.uint8]) -> Artefacts:
+    """Hair, glare and the field of view of a photo, uint8 (H, W, 3)."""
+    shape = (pixels.shape[0], pixels.shape[1])
+    small = reduce_pixels(pixels, reduced_shape(shape, ARTEFACT_SIDE_PX))
+    smaller = reduce_pixels(small, reduced_shape(shape, ARTEFACT_SIDE_PX // 2))
+    return Artefacts(find_hair(small), find_glare(small), find_field_of_view(smaller))
 
 
 def hair_mask(photo: Photo) -> NDArray[np.bool_]:
@@ -110,7 +132,7 @@ def find_glare(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """`glare_mask` of a reduced copy, uint8 (h, w, 3), on its own grid."""
     import cv2
 
-    darkest = pixels.min(axis=2)
+    darkest = np.asarray(cv2.min(cv2.min(pixels[..., 0], pixels[..., 1]), pixels[..., 2]))
     window = max(3, 2 * (max(pixels.shape[:2]) // 24) + 1)
     around = cv2.blur(darkest, (window, window)).astype(np.int16)
     spot = (darkest >= _GLARE_LEVEL) & (darkest.astype(np.int16) - around >= _GLARE_ABOVE_NEIGHBOURHOOD)

@@ -45,7 +45,7 @@ def find_candidates(
 ) -> list[Candidate]:
     """The largest areas above each level of probability, and of contrast, without holes; a fixed order."""
     cuts = [(probability, level, 0.0) for level in levels] + [(contrast, level, 1.0) for level in CONTRAST_LEVELS]
-    maps = _Maps(probability, contrast, _steepness(scene))
+    maps = _Maps.of(scene, probability, contrast)
     found = []
     for surface, level, kind in cuts:
         for mask in _components(surface > level):
@@ -92,11 +92,23 @@ def ring_around(mask: NDArray[np.bool_], inside: NDArray[np.bool_]) -> tuple[NDA
 
 @dataclass(frozen=True, eq=False)
 class _Maps:
-    """What candidates of one photo are held against, each float32 (h, w)."""
+    """What candidates of one photo are held against, each (h, w); rim: the edge of the field of view."""
 
     probability: NDArray[np.float32]
     contrast: NDArray[np.float32]
     steepness: NDArray[np.float32]
+    rim: NDArray[np.bool_]
+    total_probability: float
+    total_contrast: float
+
+    @classmethod
+    def of(cls, scene: Scene, probability: NDArray[np.float32], contrast: NDArray[np.float32]) -> _Maps:
+        import cv2
+
+        border = cv2.BORDER_CONSTANT
+        core = cv2.erode(scene.inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=border, borderValue=0)
+        totals = float(probability.sum()), float(contrast.sum())
+        return cls(probability, contrast, _steepness(scene), np.asarray(core == 0), *totals)
 
 
 def _steepness(scene: Scene) -> NDArray[np.float32]:
@@ -117,15 +129,16 @@ def _describe(scene: Scene, maps: _Maps, mask: NDArray[np.bool_]) -> tuple[list[
     height, width = mask.shape
     side = max(height, width)
     area = float(mask.sum())
-    total = float(probability.sum())
+    total = maps.total_probability
     held = float(probability[mask].sum())
     ring, near = ring_around(mask, inside)
     ring_clear, mask_clear = ring & clear, mask & clear
     if not mask_clear.any():
         mask_clear = mask
-    lesion = lab[mask_clear].mean(axis=0)
-    if ring_clear.sum() >= 8:
-        skin, noise = lab[ring_clear].mean(axis=0), float(lab[ring_clear][:, 0].std())
+    own, ringing = lab[mask_clear], lab[ring_clear]
+    lesion = own.mean(axis=0)
+    if len(ringing) >= 8:
+        skin, noise = ringing.mean(axis=0), float(ringing[:, 0].std())
     else:
         rest = inside & ~mask
         skin = lab[rest].mean(axis=0) if rest.sum() >= 8 else lesion
@@ -137,22 +150,18 @@ def _describe(scene: Scene, maps: _Maps, mask: NDArray[np.bool_]) -> tuple[list[
     contour = max(contours, key=cv2.contourArea)
     perimeter = float(cv2.arcLength(contour, True))
     hull_area = max(float(cv2.contourArea(cv2.convexHull(contour))), 1.0)
-    eroded = cv2.erode(
-        inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
-    )
     points = contour[:, 0, :]
-    at_edge = float((eroded[points[:, 1], points[:, 0]] == 0).mean())
+    at_edge = float(maps.rim[points[:, 1], points[:, 0]].mean())
     across, down = unit_coordinates((height, width))
-    x0 = float((mask * across).sum() / area)
-    y0 = float((mask * down).sum() / area)
-    around = mask_clear | ring_clear
-    values = lab[around]
+    x0 = float(mask.sum(axis=0) @ across[0] / area)
+    y0 = float(mask.sum(axis=1) @ down[:, 0] / area)
+    values = np.concatenate([own, ringing])
     spread = float(((values - values.mean(axis=0)) ** 2).sum(axis=1).mean())
-    share = float(mask_clear.sum()) / max(1, int(around.sum()))
-    within = float(lab[mask_clear][:, 0].std())
+    share = len(own) / max(1, len(values))
+    within = float(own[:, 0].std())
     stands_out = float(maps.contrast[mask].sum())
     columns = [
-        4 * stands_out / (float(maps.contrast.sum()) + area) - 1,
+        4 * stands_out / (maps.total_contrast + area) - 1,
         stands_out / area * 2 - 1,
         float(maps.contrast[near].mean()) * 4 - 1 if near.any() else 0.0,
         float(maps.steepness[points[:, 1], points[:, 0]].mean()) * side / (contrast + 1.0) / 8 - 1,

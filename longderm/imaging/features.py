@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, find_field_of_view, find_glare, find_hair
+from longderm.imaging.artefacts import Artefacts
 from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.grid import reduce_pixels, reduced_shape
 
 #: A pixel of a reduced copy is left out where artefacts cover more than this share of it.
 _COVERED_SHARE = 0.3
+#: ... and where not at least this much of it lies in the field of view.
+_INSIDE_SHARE = 0.75
 #: The outer frame of the field of view in coordinates of -1 to 1, where skin is most likely.
 _FRAME_FROM = 0.8
 #: Percentiles of lightness between which the lighter pixels lie, clipped highlights left out.
@@ -37,23 +39,25 @@ class Scene:
     clear: NDArray[np.bool_]
 
 
-def look_at(pixels: NDArray[np.uint8], side_px: int) -> Scene:
+def look_at(pixels: NDArray[np.uint8], side_px: int, artefacts: Artefacts) -> Scene:
     """The scene of uint8 (H, W, 3) on a grid whose longer side is `side_px` (or less, if the photo is smaller)."""
-    import cv2
-
-    medium = reduce_pixels(pixels, reduced_shape(pixels.shape[:2], ARTEFACT_SIDE_PX))
-    shape = reduced_shape(pixels.shape[:2], side_px)
-    size = (shape[1], shape[0])
-    small = reduce_pixels(medium, shape)
-    artefacts = (find_hair(medium) | find_glare(medium)).astype(np.float32)
-    covered = np.asarray(cv2.resize(artefacts, size, interpolation=cv2.INTER_AREA) > _COVERED_SHARE)
-    inside = find_field_of_view(small)
+    shape = reduced_shape((pixels.shape[0], pixels.shape[1]), side_px)
+    covered = _share_of(artefacts.hair | artefacts.glare, shape) > _COVERED_SHARE
+    inside = _share_of(artefacts.inside, shape) > _INSIDE_SHARE
     if not inside.any():
         inside = np.ones(shape, dtype=np.bool_)
     clear = inside & ~covered
     if not clear.any():
         clear = inside
-    return Scene(_fill(srgb_to_lab(small), clear), inside, clear)
+    return Scene(_fill(srgb_to_lab(reduce_pixels(pixels, shape)), clear), inside, clear)
+
+
+def _share_of(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The share of each pixel of another grid that a mask covers, float32."""
+    import cv2
+
+    flags = cv2.INTER_AREA if shape[0] <= mask.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(mask.astype(np.float32), (shape[1], shape[0]), interpolation=flags))
 
 
 def _fill(lab: NDArray[np.float32], clear: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.imaging.artefacts import find_artefacts
 from longderm.imaging.candidates import Candidate, find_candidates
 from longderm.imaging.features import Scene, context_features, contrast_map, look_at, skin_features
 from longderm.imaging.quadratic import QuadraticScore, fit_linear, fit_logistic
@@ -17,7 +18,7 @@ from longderm.imaging.segmentation import Segmenter, choose, map_probability
 #: Reads one example: pixels uint8 (H, W, 3) and the expert's mask bool (H, W).
 Example = Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 
-SIDE_PX = 256
+SIDE_PX = 128
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88)
 #: Pixels drawn of each photo: neighbours say the same, so more of them teach nothing.
 _PIXELS_PER_PHOTO = 400
@@ -68,7 +69,7 @@ def fit_segmenter(
     bare = []
     for index, example in enumerate(examples):
         for tile in lesion_free_tiles(*example(), rng=np.random.default_rng([seed, index, 2])):
-            group = _candidates(look_at(tile, SIDE_PX), segmenter)
+            group = _candidates(look_at(tile, SIDE_PX, find_artefacts(tile)), segmenter)
             if group:
                 bare.append(_best_features(group, segmenter))
     labels = np.arange(len(whole) + len(bare)) < len(whole)
@@ -105,7 +106,7 @@ def _view(example: Example, seed: int, index: int, variant: int) -> _View:
     pixels, mask = example()
     if variant:
         pixels, mask = vary(pixels, mask, np.random.default_rng([seed, index, variant]))
-    scene = look_at(pixels, SIDE_PX)
+    scene = look_at(pixels, SIDE_PX, find_artefacts(pixels))
     small = shrink_mask(mask, (scene.inside.shape[0], scene.inside.shape[1]))
     return _View(scene.lab.astype(np.float16), scene.inside, scene.clear, small, (index, variant))
 

@@ -33,7 +33,7 @@ class QuadraticScore:
         """Scores, float32 (...), of features (..., n)."""
         flat = features.reshape(-1, features.shape[-1])
         padded = np.concatenate([flat, np.ones((len(flat), 1), dtype=np.float32)], axis=1)
-        return np.asarray(((padded @ self.form) * padded).sum(axis=1).reshape(features.shape[:-1]))
+        return np.asarray(np.einsum("ni,ni->n", padded @ self.form, padded).reshape(features.shape[:-1]))
 
 
 def expand(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.imaging.artefacts import Artefacts, find_artefacts
 from longderm.imaging.candidates import Candidate, find_candidates
 from longderm.imaging.features import Scene, context_features, contrast_map, look_at, masked_blur, skin_features
 from longderm.imaging.quadratic import QuadraticScore
@@ -92,13 +93,14 @@ def read_segmenter(config: dict[str, Any]) -> Segmenter:
     )
 
 
-def segment(photo: Photo, release: Release | None = None) -> Segmentation:
+def segment(photo: Photo, release: Release | None = None, artefacts: Artefacts | None = None) -> Segmentation:
     """Find the lesion of a close-up photo and draw its outline at full size.
 
     Each pixel of a reduced copy is scored by its colour against the photo's own skin, twice (the second time knowing
     the first map); areas cut at several levels from that map and from plain contrast are compared by how well such
     areas matched experts' outlines; the best is kept if it looks like a lesion and stands out from the skin.
-    `release` is of kind "segmentation", by default the packaged one. In a total-body photo, nothing is drawn.
+    `release` is of kind "segmentation", by default the packaged one; `artefacts` are found where they are not
+    given. In a total-body photo, nothing is drawn.
     """
     release = release if release is not None else load_release("segmentation", DEFAULT_VERSION)
     segmenter = read_segmenter(release.config)
@@ -111,7 +113,8 @@ def segment(photo: Photo, release: Release | None = None) -> Segmentation:
         return refuse("a total-body photo shows many lesions")
     if min(photo.shape) < MIN_SIDE_PX:
         return refuse("the photo is too small")
-    scene = look_at(photo.pixels, segmenter.side_px)
+    artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
+    scene = look_at(photo.pixels, segmenter.side_px, artefacts)
     if scene.clear.mean() < MIN_CLEAR_FRACTION:
         return refuse("too little of the photo is free of hair, glare and dark borders")
     probability = map_probability(scene, segmenter)

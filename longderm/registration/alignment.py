@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from longderm.photo import Photo
 from longderm.registration import coarse, keypoints
 from longderm.registration.preparation import Prepared, prepare
-from longderm.registration.refine import refine, refine_both_ways
+from longderm.registration.refine import refine
 from longderm.registration.scale import Scales, measure_scales
-from longderm.registration.similarity import Matrix, distance, halfway, rotation_deg_of, scale_of
+from longderm.registration.similarity import Matrix, distance, halfway, inverse, rotation_deg_of, scale_of
 from longderm.registration.threads import one_thread
 from longderm.registration.verify import (
     ACCEPT_CONFIDENCE,
@@ -110,7 +110,7 @@ class _Pair:
 def candidates(first: Prepared, second: Prepared) -> Iterator[tuple[str, Evidence]]:
     """What the cheap path ("keypoints") and the search ("search") find for a pair without a known scale, unjudged."""
     pair, bounds = _Pair.of(first, second), _free_bounds(first, second)
-    by_keypoints = _by_keypoints(pair, bounds)
+    by_keypoints = _by_keypoints(pair, bounds, always_rivals=True)
     if by_keypoints is not None:
         yield "keypoints", by_keypoints
     by_search = _by_search(pair, _scales_in_order(first, second, bounds)[0], bounds)
@@ -148,9 +148,10 @@ def _with_scales(found: Alignment, first: Prepared, second: Prepared, known: tup
 
     known: the bounds of a scale that both photos state; it is kept, whatever skin and lesion say.
     """
-    if found.matrix is None or first.lesion_centre is None or second.lesion_centre is None:
+    if found.matrix is None:
         return found
-    scales = measure_scales(first, second, found.matrix)
+    outlined = first.lesion_centre is not None and second.lesion_centre is not None
+    scales = measure_scales(first, second, found.matrix) if outlined else Scales(None, None, scale_of(found.matrix))
     matrix = found.matrix
     if known is None and scales.skin is not None and scales.disagreement is not None:
         matrix = scales.skin.matrix
@@ -238,12 +239,17 @@ def _scales_in_order(
     )
 
 
-def _by_keypoints(pair: _Pair, log_scale: tuple[float, float]) -> Evidence | None:
+def _by_keypoints(pair: _Pair, log_scale: tuple[float, float], always_rivals: bool = False) -> Evidence | None:
     first, second = pair.first, pair.second
     found = keypoints.fit(pair.matches, log_scale)
     if found is None:
         return None
     matrix = refine(first, second, found, level=2, iterations=6, log_scale=log_scale)
+    if not always_rivals:
+        nearer = refine(first, second, matrix, level=1, iterations=8, log_scale=log_scale)
+        unrivalled = gather_evidence(first, second, nearer, None, None, pair.support(nearer))
+        if texture_confidence(unrivalled) >= BEYOND_DOUBT:
+            return _finish(pair, nearer, None, log_scale)
     # What else would fit at this scale: the rivals that the match must beat.
     others = coarse.search(first, second, [scale_of(matrix)], keep=4)
     return _settle(pair, [matrix], [candidate.matrix for candidate in others], log_scale)
@@ -276,11 +282,22 @@ def _settle(pair: _Pair, settled: list[Matrix], rough: list[Matrix], log_scale: 
     hopeless = gather_evidence(first, second, matrix, None, rival, pair.support(matrix))
     if texture_confidence(hopeless) < HOPELESS_CONFIDENCE:
         return hopeless
-    forward, backward = refine_both_ways(first, second, matrix, level=0, iterations=4, log_scale=log_scale)
+    return _finish(pair, matrix, rival, log_scale)
+
+
+def _finish(pair: _Pair, matrix: Matrix, rival: float | None, log_scale: tuple[float, float]) -> Evidence:
+    """Settle a matrix of the middle level on the finest one, and weigh the evidence for it.
+
+    Whether it is settled is seen on the middle level, by a fit from the follow-up's side.
+    """
+    first, second = pair.first, pair.second
+    swapped = (-log_scale[1], -log_scale[0])
+    backward = inverse(refine(second, first, inverse(matrix), level=1, iterations=4, log_scale=swapped))
     pivot, radius = _pivot(first)
-    middle = halfway(forward, backward, pivot)
-    inconsistency = distance(forward, backward, pivot, radius) / (2.0 * radius / 1.2 * scale_of(middle))
-    return gather_evidence(first, second, middle, inconsistency, rival, pair.support(middle))
+    inconsistency = distance(matrix, backward, pivot, radius) / (2.0 * radius / 1.2 * scale_of(matrix))
+    middle = halfway(matrix, backward, pivot)
+    finest = refine(first, second, middle, level=0, iterations=4, log_scale=log_scale)
+    return gather_evidence(first, second, finest, inconsistency, rival, pair.support(finest))
 
 
 def _apart(first: Prepared, one: Matrix, other: Matrix) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from longderm.registration.local import local_normalise
 from longderm.registration.preparation import Prepared
 from longderm.registration.similarity import Matrix, distance, from_parts, rotation_deg_of, scale_of
+
+if TYPE_CHECKING:
+    import torch
 
 #: Longer side of the search grid.
 SEARCH_SIDE_PX = 96
@@ -31,6 +35,9 @@ MIN_OVERLAP = 0.30
 
 #: Rotations transformed at once: a fixed batch, so that results do not hang on how much is asked for.
 _BATCH = 30
+
+#: How many pixels overlap changes slowly with the shift: it is counted on a grid coarser by this factor.
+_COARSER = 4
 
 #: Candidates nearer than this (search pixels, and degrees) to a better one are the same.
 _SAME_PX = 5.0
@@ -158,42 +165,55 @@ def _correlate(
     mh, mw = moving.texture.shape
     side = int(np.ceil(np.hypot(mh, mw))) + 1
     # Shifts beyond this overlap too little; the canvas is just large enough that wrapped ones do not come nearer.
-    canvas_h = _fast_length(int((fh + side) / 2 + fh * (1.0 - MIN_OVERLAP)))
-    canvas_w = _fast_length(int((fw + side) / 2 + fw * (1.0 - MIN_OVERLAP)))
-    canvas_h, canvas_w = max(canvas_h, _fast_length(side)), max(canvas_w, _fast_length(side))
+    canvas_h = max(int((fh + side) / 2 + fh * (1.0 - MIN_OVERLAP)), side)
+    canvas_w = max(int((fw + side) / 2 + fw * (1.0 - MIN_OVERLAP)), side)
+    coarse_h, coarse_w = _fast_length(-(-canvas_h // _COARSER)), _fast_length(-(-canvas_w // _COARSER))
+    canvas_h, canvas_w = coarse_h * _COARSER, coarse_w * _COARSER
     least = MIN_OVERLAP * min(float(fixed.weight.sum()), float(moving.weight.sum()))
-    base = torch.zeros((2, canvas_h, canvas_w))
-    base[0, :fh, :fw] = torch.from_numpy(fixed.texture)
-    base[1, :fh, :fw] = torch.from_numpy(fixed.weight)
-    base_f = torch.fft.rfft2(base).conj().resolve_conj()
+    to_coarse = np.array([[_COARSER, 0.0, (_COARSER - 1) / 2], [0.0, _COARSER, (_COARSER - 1) / 2], [0.0, 0.0, 1.0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    texture = np.zeros((canvas_h, canvas_w), np.float32)
+    texture[:fh, :fw] = fixed.texture
+    weight = cv2.warpAffine(fixed.weight, to_coarse[:2], (coarse_w, coarse_h), flags=flags)
+    texture_f = torch.fft.rfft2(torch.from_numpy(texture)).conj().resolve_conj()
+    weight_f = torch.fft.rfft2(torch.from_numpy(weight)).conj().resolve_conj()
     scores, peaks = [], []
-    stack = np.dstack([moving.texture, moving.weight])
     centre = (side - 1) / 2
+    half = _COARSER // 2
     for start in range(0, len(angles), _BATCH):
-        block = np.zeros((_BATCH, 2, canvas_h, canvas_w), np.float32)
+        textures = np.zeros((_BATCH, canvas_h, canvas_w), np.float32)
+        weights = np.zeros((_BATCH, coarse_h, coarse_w), np.float32)
         chunk = angles[start : start + _BATCH]
         for index, angle in enumerate(chunk):
             # Rotated canvas pixel p shows the moving pixel R(p - centre) + its centre.
             c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
             mx, my = (mw - 1) / 2, (mh - 1) / 2
-            step = np.array(
-                [[c, -s, mx - c * centre + s * centre], [s, c, my - s * centre - c * centre]], dtype=np.float64
-            )
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            block[index, :, :side, :side] = cv2.warpAffine(stack, step, (side, side), flags=flags).transpose(2, 0, 1)
-        spectrum = torch.fft.rfft2(torch.from_numpy(block)).mul_(base_f)
-        correlation = torch.fft.irfft2(spectrum, s=(canvas_h, canvas_w))
-        overlap = correlation[:, 1].clamp_min(1.0)
-        score = torch.where(overlap >= least, correlation[:, 0] * overlap.rsqrt(), torch.tensor(-1e9))
-        best, where = score.flatten(1).max(dim=1)
+            step = np.array([[c, -s, mx - c * centre + s * centre], [s, c, my - s * centre - c * centre], [0, 0, 1]])
+            # Half a coarse pixel further, so that each coarse shift stands for the fine ones about it.
+            turned = textures[index, half : half + side, half : half + side]
+            turned[...] = cv2.warpAffine(moving.texture, step[:2], turned.shape[::-1], flags=flags)
+            weights[index] = cv2.warpAffine(moving.weight, (step @ to_coarse)[:2], (coarse_w, coarse_h), flags=flags)
+        correlation = _circular(torch.from_numpy(textures), texture_f)
+        overlap = _circular(torch.from_numpy(weights), weight_f).mul_(_COARSER**2)
+        share = torch.where(overlap >= least, overlap.clamp_min(1.0).rsqrt(), torch.tensor(0.0))
+        score = correlation.view(-1, coarse_h, _COARSER, coarse_w, _COARSER).mul_(share[:, :, None, :, None])
+        best, where = score.reshape(_BATCH, -1).max(dim=1)
         for index in range(len(chunk)):
             row, column = divmod(int(where[index]), canvas_w)
             # Fixed pixel q lies on canvas pixel q + d, so the moving centre lies on q = centre - d (unwrapped).
-            dx = (centre - column - (fw - 1) / 2 + canvas_w / 2) % canvas_w - canvas_w / 2
-            dy = (centre - row - (fh - 1) / 2 + canvas_h / 2) % canvas_h - canvas_h / 2
+            dx = (centre - (column - half) - (fw - 1) / 2 + canvas_w / 2) % canvas_w - canvas_w / 2
+            dy = (centre - (row - half) - (fh - 1) / 2 + canvas_h / 2) % canvas_h - canvas_h / 2
             peaks.append((dx, dy))
             scores.append(float(best[index]))
     return np.array(scores), np.array(peaks)
+
+
+def _circular(batch: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
+    """Circular correlation of each of a batch, float32 (n, h, w), with the image of a (conjugate) spectrum."""
+    import torch
+
+    found: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(batch).mul_(spectrum), s=batch.shape[1:])
+    return found
 
 
 def _fast_length(length: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,13 +22,31 @@ def smooth(image: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
     return np.asarray(cv2.blur(once, size, borderType=cv2.BORDER_REFLECT))
 
 
+@dataclass(frozen=True, eq=False)
+class LocalStatistics:
+    """Mean and inverse standard deviation of a channel around each pixel, float32 (h, w)."""
+
+    mean: NDArray[np.float32]
+    inverse_deviation: NDArray[np.float32]
+
+    def normalise(self, channel: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(channel - mean) / deviation, float32; zero where the weight is zero."""
+        return np.asarray((channel - self.mean) * self.inverse_deviation * (weight > 0), dtype=np.float32)
+
+
+def local_statistics(
+    channel: NDArray[np.float32], weight: NDArray[np.float32], radius: int, floor: float = NOISE_FLOOR
+) -> LocalStatistics:
+    """Local mean and standard deviation under `weight`, `floor` (optical density) added to the deviation."""
+    mass = np.maximum(smooth(weight, radius), 1e-3)
+    weighted = channel * weight
+    mean = smooth(weighted, radius) / mass
+    variance = np.maximum(smooth(weighted * channel, radius) / mass - mean * mean, 0.0) + np.float32(floor) ** 2
+    return LocalStatistics(np.asarray(mean, np.float32), np.asarray(1.0 / np.sqrt(variance), np.float32))
+
+
 def local_normalise(
     channel: NDArray[np.float32], weight: NDArray[np.float32], radius: int, floor: float = NOISE_FLOOR
 ) -> NDArray[np.float32]:
     """(channel - local mean) / local standard deviation under `weight`, float32; zero where the weight is zero."""
-    mass = np.maximum(smooth(weight, radius), 1e-3)
-    weighted = channel * weight
-    mean = smooth(weighted, radius) / mass
-    square = smooth(weighted * channel, radius) / mass
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0.0) + np.float32(floor) ** 2)
-    return np.asarray((channel - mean) / deviation * (weight > 0), dtype=np.float32)
+    return local_statistics(channel, weight, radius, floor).normalise(channel, weight)

@@ -9,9 +9,9 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.registration.local import NOISE_FLOOR, local_normalise
+from longderm.registration.local import NOISE_FLOOR, LocalStatistics, local_statistics
 from longderm.registration.preparation import TUKEY, Level, Prepared
-from longderm.registration.similarity import Matrix, from_complex, inverse, to_complex
+from longderm.registration.similarity import Matrix, from_complex, to_complex
 
 #: Radius of the local normalisation in pixels of each level: larger than a mesh of pigment network, less than a lesion.
 NORMALISE_RADIUS_PX = 8
@@ -35,6 +35,13 @@ _MIN_TILES = 10
 #: A step that moves the rim of the overlap by less than this (level pixels) ends the iteration.
 _SETTLED_PX = 0.01
 
+#: Steps that move the rim by less than this (level pixels) in all need no new masks and local statistics: those are
+#: means over 17 pixels.
+_NEAR_PX = 1.0
+
+#: The spread of residuals is read from about so many of them.
+_SPREAD_SAMPLES = 4000
+
 
 class Region(Enum):
     """What a fit may look at: everything but the border band, the skin around both lesions, or the inside of both."""
@@ -48,7 +55,8 @@ class Region(Enum):
 class Common:
     """Both photos on the baseline's level grid under a similarity, float32 (h, w): textures and the common weight.
 
-    seen: where both show skin or lesion; inside: bool (h, w), where either has lesion.
+    seen: where both show skin or lesion; inside: bool (h, w), where either has lesion; statistics: what the follow-up
+    was normalised by.
     """
 
     baseline: NDArray[np.float32]
@@ -56,6 +64,7 @@ class Common:
     weight: NDArray[np.float32]
     seen: NDArray[np.float32]
     inside: NDArray[np.bool_]
+    statistics: LocalStatistics
 
 
 def level_matrix(baseline: Level, followup: Level, matrix: Matrix) -> NDArray[np.float64]:
@@ -87,9 +96,31 @@ def bring_together(baseline: Level, followup: Level, matrix: Matrix, region: Reg
         seen &= (np.minimum(marked, warped[..., 3]) > 0.5) & (band < 0.5)
     common = seen.astype(np.float32)
     floor = _SKIN_FLOOR if region is Region.SKIN else NOISE_FLOOR
-    a = local_normalise(baseline.channel, common, NORMALISE_RADIUS_PX, floor)
-    b = local_normalise(np.ascontiguousarray(warped[..., 0]), common, NORMALISE_RADIUS_PX, floor)
-    return Common(a, b, np.asarray(common * (1.0 - band), np.float32), common, inside)
+    own = local_statistics(baseline.channel, common, NORMALISE_RADIUS_PX, floor)
+    channel = np.ascontiguousarray(warped[..., 0], np.float32)
+    statistics = local_statistics(channel, common, NORMALISE_RADIUS_PX, floor)
+    return Common(
+        own.normalise(baseline.channel, common),
+        statistics.normalise(channel, common),
+        np.asarray(common * (1.0 - band), np.float32),
+        common,
+        inside,
+        statistics,
+    )
+
+
+def bring_nearer(common: Common, baseline: Level, followup: Level, matrix: Matrix) -> Common:
+    """The same under a similarity that hardly differs: only the follow-up's texture is moved.
+
+    Masks and local statistics are smooth or apart from what counts by more than the difference.
+    """
+    import cv2
+
+    height, width = baseline.channel.shape
+    step = level_matrix(baseline, followup, matrix)[:2]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(followup.channel, step, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return replace(common, followup=common.statistics.normalise(np.asarray(moved, np.float32), common.seen))
 
 
 def correlation(common: Common, chosen: NDArray[np.bool_] | None = None) -> tuple[float | None, float]:
@@ -117,8 +148,12 @@ def refine(
     iterations: int,
     log_scale: tuple[float, float],
     region: Region = Region.ALL,
+    start: Common | None = None,
 ) -> Matrix:
-    """Improve `matrix` on one pyramid level; `log_scale` bounds the natural logarithm of the scale."""
+    """Improve `matrix` on one pyramid level; `log_scale` bounds the natural logarithm of the scale.
+
+    start: both photos brought together under `matrix`, where that is at hand.
+    """
     from_level = baseline.levels[level]
     to_level = followup.levels[level]
     unit = float(np.sqrt(from_level.from_native[0, 0] * from_level.from_native[1, 1]))
@@ -127,11 +162,18 @@ def refine(
     x = np.arange(width, dtype=np.float32)[None, :]
     y = np.arange(height, dtype=np.float32)[:, None]
     votes: tuple[np.float32, np.float32] | None = None
+    common: Common | None = None
+    moved = 0.0
     for _ in range(iterations):
-        common = bring_together(from_level, to_level, matrix, region)
-        if region is Region.ALL:
-            votes = votes or _votes(common)
-            common = replace(common, weight=common.weight * np.where(common.inside, *votes))
+        if common is None or moved > _NEAR_PX:
+            moved = 0.0
+            common = start or bring_together(from_level, to_level, matrix, region)
+            start = None
+            if region is Region.ALL:
+                votes = votes or _votes(common)
+                common = replace(common, weight=common.weight * np.where(common.inside, *votes))
+        else:
+            common = bring_nearer(common, from_level, to_level, matrix)
         mass = float(common.weight.sum(dtype=np.float64))
         if mass < _MIN_PIXELS:
             break
@@ -148,8 +190,9 @@ def refine(
         turn = cmath.exp(complex(step[2], step[3]))
         shift = complex(step[0], step[1]) / unit
         matrix = from_complex(a * turn, a * (centre - turn * centre + shift) + b)
-        moved = abs(complex(step[0], step[1])) + abs(turn - 1.0) * 0.5 * max(height, width)
-        if moved < _SETTLED_PX:
+        by = abs(complex(step[0], step[1])) + abs(turn - 1.0) * 0.5 * max(height, width)
+        moved += by
+        if by < _SETTLED_PX:
             break
     return matrix
 
@@ -175,10 +218,10 @@ def _gauss_newton_step(
     Gradients are the mean of both images' (efficient second-order minimisation, Malis 2004); residuals are weighted by
     Tukey's function.
     """
-    jacobian, weight, target, _ = _linearised(common, x, y)
+    jacobian, weight, target = _linearised(common, x, y)
     weighted = jacobian * weight
-    normal = np.einsum("in,jn->ij", weighted, jacobian).astype(np.float64)
-    right = np.einsum("in,n->i", weighted, target).astype(np.float64)
+    normal = (weighted @ jacobian.T).astype(np.float64)
+    right = (weighted @ target).astype(np.float64)
     normal += np.diag(1e-6 * np.diag(normal) + 1e-9)
     if log_scale is None:
         return np.asarray(np.linalg.solve(normal, right))
@@ -191,25 +234,27 @@ def _gauss_newton_step(
 
 def _linearised(
     common: Common, x: NDArray[np.float32], y: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """The least squares problem of one step: derivatives (4, N), weights (N,), target (N,), the pixels bool (h, w)."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """The least squares problem of one step: derivatives (4, N), weights (N,), target (N,); N = h w pixels."""
     # Unequal contrast (blur, another device) would be taken for misplacement: match it by regression first.
     w = common.weight
-    ab = float((w * common.baseline * common.followup).sum(dtype=np.float64))
-    bb = float((w * common.followup * common.followup).sum(dtype=np.float64))
-    gain = np.float32(np.clip(ab / max(bb, 1e-6), 0.3, 1.0))
-    residual = common.followup * gain - common.baseline
-    chosen = w > 0
-    spread = 1.4826 * float(np.median(np.abs(residual[chosen]))) + 1e-6
-    robust = np.clip(1.0 - np.square(residual / np.float32(TUKEY * spread)), 0.0, None)
-    w = w * robust * robust
-    mean = 0.5 * (common.followup * gain + common.baseline)
-    gx, gy = np.zeros_like(mean), np.zeros_like(mean)
-    gx[:, 1:-1] = 0.5 * (mean[:, 2:] - mean[:, :-2])
-    gy[1:-1, :] = 0.5 * (mean[2:, :] - mean[:-2, :])
-    columns = [gx, gy, gx * x + gy * y, gy * x - gx * y]
-    jacobian = np.stack([c[chosen] for c in columns])
-    return jacobian, w[chosen], -residual[chosen], chosen
+    weighted = w * common.followup
+    ab = float(np.dot(weighted.ravel(), common.baseline.ravel()))
+    bb = float(np.dot(weighted.ravel(), common.followup.ravel()))
+    scaled = common.followup * np.float32(np.clip(ab / max(bb, 1e-6), 0.3, 1.0))
+    residual = scaled - common.baseline
+    magnitude = np.abs(residual[w > 0])
+    spread = 1.4826 * float(np.median(magnitude[:: max(1, len(magnitude) // _SPREAD_SAMPLES)])) + 1e-6
+    robust = np.maximum(np.float32(1.0) - np.square(residual * np.float32(1.0 / (TUKEY * spread))), np.float32(0.0))
+    mean = scaled + common.baseline
+    jacobian = np.zeros((4, *w.shape), np.float32)
+    gx, gy = jacobian[0], jacobian[1]
+    np.subtract(mean[:, 2:], mean[:, :-2], out=gx[:, 1:-1])
+    np.subtract(mean[2:, :], mean[:-2, :], out=gy[1:-1, :])
+    jacobian[:2] *= np.float32(0.25)
+    np.add(gx * x, gy * y, out=jacobian[2])
+    np.subtract(gy * x, gx * y, out=jacobian[3])
+    return jacobian.reshape(4, -1), (w * robust * robust).ravel(), -residual.ravel()
 
 
 #: Side of the tiles (level pixels) whose errors are taken to be independent of each other: textures and the residuals
@@ -217,15 +262,13 @@ def _linearised(
 _TILE_PX = 24
 
 
-def scale_error(
-    baseline: Prepared, followup: Prepared, matrix: Matrix, level: int, region: Region = Region.ALL
-) -> float | None:
-    """Standard error of the natural logarithm of the scale of a refined `matrix`; None with too little to tell.
+def scale_error(common: Common) -> float | None:
+    """Standard error of the natural logarithm of the scale of the refined similarity that brought both photos together;
+    None with too little to tell.
 
     From the residuals of the fit, summed over tiles (cluster-robust, Liang & Zeger 1986): neighbouring pixels do not
     err independently.
     """
-    common = bring_together(baseline.levels[level], followup.levels[level], matrix, region)
     mass = float(common.weight.sum(dtype=np.float64))
     if mass < _MIN_PIXELS:
         return None
@@ -234,25 +277,17 @@ def scale_error(
     y = np.arange(height, dtype=np.float32)[:, None]
     cx = float((common.weight * x).sum(dtype=np.float64)) / mass
     cy = float((common.weight * y).sum(dtype=np.float64)) / mass
-    jacobian, weight, target, chosen = _linearised(common, x - np.float32(cx), y - np.float32(cy))
-    tile = (np.broadcast_to(y // _TILE_PX, chosen.shape) * 1000 + x // _TILE_PX)[chosen].astype(np.int64)
-    tiles, index = np.unique(tile, return_inverse=True)
+    jacobian, weight, target = _linearised(common, x - np.float32(cx), y - np.float32(cy))
+    tile = (np.broadcast_to(y // _TILE_PX, common.weight.shape) * 1000 + x // _TILE_PX).ravel().astype(np.int64)
+    chosen = weight > 0
+    jacobian, weight, target = jacobian[:, chosen], weight[chosen], target[chosen]
+    tiles, index = np.unique(tile[chosen], return_inverse=True)
     if len(tiles) < _MIN_TILES:
         return None
     weighted = jacobian * weight
-    normal = np.einsum("in,jn->ij", weighted, jacobian).astype(np.float64)
+    normal = (weighted @ jacobian.T).astype(np.float64)
     normal += np.diag(1e-6 * np.diag(normal) + 1e-9)
     pulls = np.stack([np.bincount(index, (row * target).astype(np.float64), len(tiles)) for row in weighted])
     inverse_normal = np.linalg.inv(normal)
     variance = inverse_normal @ (pulls @ pulls.T) @ inverse_normal * (len(tiles) / (len(tiles) - 4))
     return float(np.sqrt(max(float(variance[2, 2]), 0.0)))
-
-
-def refine_both_ways(
-    baseline: Prepared, followup: Prepared, matrix: Matrix, level: int, iterations: int, log_scale: tuple[float, float]
-) -> tuple[Matrix, Matrix]:
-    """`refine` from the baseline and from the follow-up's side; both as baseline to follow-up."""
-    forward = refine(baseline, followup, matrix, level, iterations, log_scale)
-    swapped = (-log_scale[1], -log_scale[0])
-    backward = refine(followup, baseline, inverse(matrix), level, iterations, swapped)
-    return forward, inverse(backward)

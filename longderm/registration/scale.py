@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from longderm.registration.preparation import Prepared
-from longderm.registration.refine import Region, refine, scale_error
+from longderm.registration.refine import Region, bring_together, correlation, refine, scale_error
 from longderm.registration.similarity import Matrix, apply, from_complex, rotation_deg_of, scale_of, to_complex
-from longderm.registration.verify import region_correlation
 
 #: Scales tried about the first one (natural logarithm): a lesion whose area grows or shrinks by up to 60% between two
 #: visits hides at most this much ...
@@ -82,19 +81,22 @@ def _scale_of_region(baseline: Prepared, followup: Prepared, matrix: Matrix, reg
         return None
     log_scale = float(np.log(scale_of(matrix)))
     bounds = log_scale - 1.5 * _SEARCH_LOG_SCALE, log_scale + 1.5 * _SEARCH_LOG_SCALE
-    at_matrix = region_correlation(baseline, followup, matrix, 1, region)
+    first, second = baseline.levels[1], followup.levels[1]
+    common = bring_together(first, second, matrix, region)
+    at_matrix, _ = correlation(common)
     if at_matrix is None:
         return None
-    start = matrix
-    if at_matrix < MIN_CORRELATION:
+    if at_matrix >= MIN_CORRELATION:
+        found = refine(baseline, followup, matrix, 1, 6, bounds, region, common)
+    else:
         zoomed = _best_start(baseline, followup, matrix, region)
         if zoomed is None:
             return None
-        start = refine(baseline, followup, zoomed, 2, 6, bounds, region)
-    found = refine(baseline, followup, start, 1, 6, bounds, region)
-    correlation = region_correlation(baseline, followup, found, 1, region)
-    error = scale_error(baseline, followup, found, 1, region)
-    if correlation is None or error is None or correlation < MIN_CORRELATION or error > MAX_ERROR:
+        found = refine(baseline, followup, zoomed, 2, 6, bounds, region)
+        found = refine(baseline, followup, found, 1, 6, bounds, region)
+    settled = bring_together(first, second, found, region)
+    (r, _), error = correlation(settled), scale_error(settled)
+    if r is None or error is None or r < MIN_CORRELATION or error > MAX_ERROR:
         return None
     centre = np.array(baseline.lesion_centre)
     away = float(np.linalg.norm(apply(found, centre) - apply(matrix, centre)))
@@ -112,9 +114,9 @@ def _best_start(baseline: Prepared, followup: Prepared, matrix: Matrix, region: 
     best, best_correlation = None, -1.0
     for step in sorted(range(-steps, steps + 1), key=abs):
         tried = _zoomed(matrix, baseline.lesion_centre, step * _SEARCH_STEP)
-        correlation = region_correlation(baseline, followup, tried, 2, region)
-        if correlation is not None and round(correlation, 6) > best_correlation:
-            best, best_correlation = tried, round(correlation, 6)
+        r, _ = correlation(bring_together(baseline.levels[2], followup.levels[2], tried, region))
+        if r is not None and round(r, 6) > best_correlation:
+            best, best_correlation = tried, round(r, 6)
     return best
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from longderm.registration.preparation import Prepared
-from longderm.registration.refine import Region, bring_together, correlation, level_matrix
+from longderm.registration.refine import bring_together, correlation, level_matrix
 from longderm.registration.similarity import Matrix
 
 
@@ -55,13 +55,6 @@ def agreement(baseline: Prepared, followup: Prepared, matrix: Matrix, level: int
     return Agreement(inside, around, inside_pixels, around_pixels, overlap)
 
 
-def region_correlation(
-    baseline: Prepared, followup: Prepared, matrix: Matrix, level: int, region: Region
-) -> float | None:
-    """Texture correlation of one region under `matrix`; None where it has too few pixels."""
-    return correlation(bring_together(baseline.levels[level], followup.levels[level], matrix, region))[0]
-
-
 #: A confidence below this is a refusal.
 ACCEPT_CONFIDENCE = 0.5
 
@@ -69,13 +62,13 @@ ACCEPT_CONFIDENCE = 0.5
 #: wrong ones (above 5%) and impostors, results of the cheap path and of the search pooled, fitted on CC0 photos (ISIC
 #: 2018 task 1-2, train) taken twice in software; `longderm bench confidence` fits them again and checks them on
 #: synthetic pairs.
-_CONFIDENCE = (-19.47, 2.88, 3.45, -1.4, 1.96)
+_CONFIDENCE = (-15.26, 2.54, 2.13, -1.21, 1.97)
 
 #: A candidate whose textures agree with less confidence than this on the middle level is not refined any further.
-HOPELESS_CONFIDENCE = 0.05
+HOPELESS_CONFIDENCE = 0.1
 
 #: Textures that agree with more confidence than this leave no doubt.
-BEYOND_DOUBT = 0.98
+BEYOND_DOUBT = 0.995
 
 #: Least share of the baseline's valid pixels that must be seen in the follow-up.
 MIN_OVERLAP = 0.10
@@ -88,6 +81,9 @@ MIN_LESIONS_MET = 0.25
 
 #: A segmentation less sure than this does not speak against a match.
 _TRUSTED_LESION = 0.5
+
+#: A rival counts as no stronger than this, and one that was not sought as just so strong.
+_WORST_RIVAL = 2.0
 
 #: A rival that scores more than this share makes the match ambiguous (said so in the reason).
 _AMBIGUOUS_RIVAL = 0.9
@@ -102,15 +98,15 @@ class Evidence:
 
     middle: agreement on the middle pyramid level; inconsistency: distance between the transforms refined from either
     side, over the lesion's diameter, None where a hopeless candidate was not refined to the end; rival: score of the
-    best different transform over this one's, on the coarsest level; support: matches of keypoints that agree with the
-    transform; lesions_met: share of the smaller lesion that lies
-    in the other, None without two lesions whose masks can be trusted.
+    best different transform over this one's, on the coarsest level, None where none was sought, since even the worst
+    would not have changed the verdict; support: matches of keypoints that agree with the transform; lesions_met: share
+    of the smaller lesion that lies in the other, None without two lesions whose masks can be trusted.
     """
 
     matrix: Matrix
     middle: Agreement
     inconsistency: float | None
-    rival: float
+    rival: float | None
     support: int
     lesions_met: float | None
 
@@ -121,7 +117,12 @@ class Evidence:
 
 
 def gather_evidence(
-    baseline: Prepared, followup: Prepared, matrix: Matrix, inconsistency: float | None, rival: float, support: int
+    baseline: Prepared,
+    followup: Prepared,
+    matrix: Matrix,
+    inconsistency: float | None,
+    rival: float | None,
+    support: int,
 ) -> Evidence:
     """Measure the agreement under `matrix`, and how the lesions meet."""
     return Evidence(
@@ -160,7 +161,7 @@ def confidence_features(evidence: Evidence) -> tuple[float, float, float, float]
     return (
         float(np.log(max(middle.score, 1.0))),
         float(np.arctanh(best)),
-        min(max(evidence.rival, 0.0), 2.0),
+        _WORST_RIVAL if evidence.rival is None else min(max(evidence.rival, 0.0), _WORST_RIVAL),
         float(np.log1p(evidence.support)),
     )
 
@@ -212,6 +213,6 @@ def reason_for_refusal(evidence: Evidence | None, baseline: Prepared, followup: 
     forbidden = _forbidden(evidence)
     if forbidden is not None:
         return forbidden
-    if evidence.rival > _AMBIGUOUS_RIVAL:
+    if evidence.rival is not None and evidence.rival > _AMBIGUOUS_RIVAL:
         return "the textures agree no better under one transform than under others: another lesion, or changed too much"
     return "the textures do not agree under any transform: another lesion, or changed too much"
