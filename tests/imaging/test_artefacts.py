@@ -5,6 +5,7 @@ import pytest
 from painted_lesions import draw_dark_corners, draw_hairs, paint, paint_skin
 
 from longderm.imaging import field_of_view, glare_mask, hair_mask
+from longderm.imaging.artefacts import find_artefacts
 from longderm.photo import Photo
 
 
@@ -75,3 +76,14 @@ def test_masks_are_on_the_native_grid(shape):
     for mask in (hair_mask(photo), glare_mask(photo), field_of_view(photo)):
         assert mask.shape == shape
         assert mask.dtype == bool
+
+
+def test_what_is_found_once_for_all_is_what_each_mask_says():
+    pixels = draw_dark_corners(draw_hairs(paint()[0])[0], 0.5)[0]
+    pixels[200:206, 300:306] = 255
+    photo, found = Photo.from_array(pixels), find_artefacts(pixels)
+    masks = (hair_mask(photo), glare_mask(photo), field_of_view(photo))
+    for small, native in zip((found.hair, found.glare, found.inside), masks, strict=True):
+        assert small.shape[1] <= 512
+        assert small.mean() == pytest.approx(native.mean(), abs=0.01)
+        assert 0 < small.mean() < 1

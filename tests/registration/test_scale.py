@@ -6,10 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
+from longderm.imaging import Segmentation
 from longderm.registration import align, prepare
 from longderm.registration.similarity import inverse, scale_of
 
 from .scenes import photograph, pose_of, prepared, scene
+
+
+def nothing() -> Segmentation:
+    """What segmentation says of a photo without a lesion."""
+    return Segmentation(np.zeros((288, 384), np.bool_), 0.0, False, "nothing differs", False, "truth")
 
 
 def grown(seed: int, area_factor: float, evenly: bool):
@@ -65,3 +71,11 @@ def test_a_known_scale_is_kept_and_the_growth_still_named():
     result = align(baseline, prepare(photo, mask))
     assert result.scale == pytest.approx(1.0, rel=0.03)
     assert any("growth" in caution for caution in result.cautions)
+
+
+def test_without_an_outlined_lesion_the_scale_is_said_to_be_uncertain():
+    plane, mask = scene(8)
+    pair = [prepare(photograph(plane, mask, pose_of(1.0, angle), 86)[0], nothing()) for angle in (0.0, 30.0)]
+    result = align(*pair)
+    assert result.accepted and result.skin_scale is None
+    assert "even growth would not be seen" in result.cautions[0]
