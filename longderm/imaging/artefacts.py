@@ -156,19 +156,23 @@ def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     # Over a hair, closing across it fills it up while closing along it does not: their difference is high on lines
     # and low on round dark spots, where every direction fills alike.
-    closed = np.stack([cv2.morphologyEx(grey, cv2.MORPH_CLOSE, line) for line in _lines(length, _DIRECTIONS)])
-    highest, lowest = closed.max(axis=0), closed.min(axis=0)
+    # Both, and the direction that fills least, in one: the number of the direction stands below the grey level.
+    highest, ordered = np.zeros_like(grey), np.full(grey.shape, np.iinfo(np.uint16).max, np.uint16)
+    for step, line in enumerate(_lines(length, _DIRECTIONS)):
+        closed = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, line))
+        cv2.max(highest, closed, dst=highest)
+        cv2.min(ordered, closed.astype(np.uint16) * _DIRECTIONS + step, dst=ordered)
+    lowest, direction = (ordered // _DIRECTIONS).astype(np.uint8), (ordered % _DIRECTIONS).astype(np.uint8)
     filled = highest - grey
-    contrast = max(_HAIR_CONTRAST, _HAIR_TO_TEXTURE * float(np.median(filled)))
+    contrast = max(_HAIR_CONTRAST, _HAIR_TO_TEXTURE * _median_byte(filled))
     joined = ((filled >= contrast) & (highest - lowest >= _HAIR_LINE_CONTRAST)).astype(np.uint8)
     # A hair keeps its direction; the meshes of a network turn, however densely they lie.
-    direction = closed.argmin(axis=0)
     straight = max(5, 2 * round(_HAIR_STRAIGHT_PX * unit / 2) + 1)
     runs = np.zeros_like(joined)
     for step, line in enumerate(_lines(straight, 2 * _DIRECTIONS)):
-        turn = np.abs(2 * direction - step)
-        same = joined * (np.minimum(turn, 2 * _DIRECTIONS - turn) <= _HAIR_TURN).astype(np.uint8)
-        runs |= cv2.morphologyEx(cv2.morphologyEx(same, cv2.MORPH_CLOSE, _CROSS), cv2.MORPH_OPEN, line)
+        same = joined * np.asarray(cv2.LUT(direction, _near_direction(step)))
+        run = cv2.morphologyEx(cv2.morphologyEx(same, cv2.MORPH_CLOSE, _CROSS), cv2.MORPH_OPEN, line)
+        cv2.max(runs, run, dst=runs)
     near = cv2.bitwise_and(cv2.dilate(runs, np.ones((5, 5), np.uint8)), joined)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     if count == 1:
@@ -177,6 +181,20 @@ def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     keep = extent >= _HAIR_MIN_LENGTH_PX * unit
     keep[0] = False
     return np.asarray(cv2.dilate(keep[labels].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+
+
+def _median_byte(values: NDArray[np.uint8]) -> float:
+    """The median of bytes, from their counts."""
+    reached = np.bincount(values.ravel(), minlength=256).cumsum()
+    lower, upper = np.searchsorted(reached, [(values.size - 1) // 2, values.size // 2], side="right")
+    return float(lower + upper) / 2
+
+
+@lru_cache(maxsize=2 * _DIRECTIONS)
+def _near_direction(step: int) -> NDArray[np.uint8]:
+    """A table for `cv2.LUT`: 1 for directions within _HAIR_TURN of a step of half the size."""
+    turn = np.abs(2 * np.arange(256) - step)
+    return np.asarray(np.minimum(turn, 2 * _DIRECTIONS - turn) <= _HAIR_TURN, np.uint8)
 
 
 @lru_cache(maxsize=16)

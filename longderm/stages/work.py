@@ -25,9 +25,9 @@ from longderm.store import Store, current_rows
 CODE_VERSIONS = {
     "previews": 1,
     "quality": 1,
-    "masks": 1,
+    "masks": 2,
     "measures": 1,
-    "alignments": 2,
+    "alignments": 3,
     "changes": 2,
     "decisions": 1,
     "trajectories": 1,
