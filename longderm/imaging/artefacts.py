@@ -163,7 +163,7 @@ def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
         cv2.max(highest, closed, dst=highest)
         cv2.min(ordered, closed.astype(np.uint16) * _DIRECTIONS + step, dst=ordered)
     lowest, direction = (ordered // _DIRECTIONS).astype(np.uint8), (ordered % _DIRECTIONS).astype(np.uint8)
-    filled = highest - grey
+    filled = np.asarray(highest - grey, np.uint8)
     contrast = max(_HAIR_CONTRAST, _HAIR_TO_TEXTURE * _median_byte(filled))
     joined = ((filled >= contrast) & (highest - lowest >= _HAIR_LINE_CONTRAST)).astype(np.uint8)
     # A hair keeps its direction; the meshes of a network turn, however densely they lie.
