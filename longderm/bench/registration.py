@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,13 +51,14 @@ def run(
     workers: int = 0,
     failures: str = "",
     tiers: str = "",
+    resume: int = 0,
 ) -> dict[str, Any]:
     """Align `pairs` pairs of every tier and generator, and `impostors` of every kind, with longderm and its peers.
 
     photos: an ISIC-layout folder (images/, masks/) for the real pairs; without it only synthetic ones are made.
     peer_pairs: the peers see only the first so many of each; tiers: names parted by commas, all of them without it;
     workers: processes, 0 for one per core; failures: a folder for pictures of what failed. Rows go to
-    `out`/pairs.jsonl.
+    `out`/pairs.jsonl; resume: 1 goes on after those that an earlier run of these pairs left there.
     Raises SourceNotFoundError without that folder.
     """
     folder = checked_folder(Path(photos)) if photos else None
@@ -69,11 +71,15 @@ def run(
         for number in range(impostors if tier in IMPOSTORS else pairs)
     ]
     work = partial(_measure, folder=folder, peer_pairs=peer_pairs, failures=Path(failures) if failures else None)
-    rows: list[Row] = []
-    with (out / "pairs.jsonl").open("w") as log, one_thread_processes(workers) as pool:
-        for row in pool.map(work, specs, chunksize=8):
+    log = out / "pairs.jsonl"
+    rows = _rows_of(log, specs) if resume else []
+    done = {row["name"] for row in rows}
+    with log.open("w") as lines, one_thread_processes(workers) as pool:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
+        for row in pool.map(work, [spec for spec in specs if spec.name not in done], chunksize=8):
             rows.append(row)
-            log.write(json.dumps(row) + "\n")
+            lines.write(json.dumps(row) + "\n")
+            lines.flush()
     figures = summarise(rows)
     print_table(figures)
     with TemporaryDirectory() as folder_of_pairs:
@@ -83,10 +89,26 @@ def run(
     return options | {"sources": list(sources), "scaling": scaling} | figures
 
 
+def _rows_of(log: Path, specs: Sequence[PairSpec]) -> list[Row]:
+    """The rows of an earlier run that are among `specs`; a last line that was cut off is left out."""
+    if not log.is_file():
+        return []
+    asked = {(spec.name, spec.seed) for spec in specs}
+    rows = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [row for row in rows if (row["name"], row["seed"]) in asked]
+
+
 def _measure(spec: PairSpec, folder: Path | None, peer_pairs: int, failures: Path | None) -> Row:
     with one_thread():
         pair = make_pair(spec, folder)
-    row: Row = {"source": spec.source, "tier": spec.tier, "number": spec.number, "methods": {}}
+    row: Row = {
+        "name": spec.name,
+        "seed": spec.seed,
+        "source": spec.source,
+        "tier": spec.tier,
+        "number": spec.number,
+        "methods": {},
+    }
     for name, method in METHODS.items():
         if name != "longderm" and spec.number >= peer_pairs:
             continue

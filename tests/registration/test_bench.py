@@ -128,3 +128,21 @@ def test_masks_of_unequal_size_in_the_right_place_meet_after_their_areas_are_mad
     small, large = (np.hypot((x - 100) / 1.3, y - 75) < radius for radius in (20, 36))
     assert dice_of_equal_areas(small, large, np.eye(3)) > 0.96
     assert dice_of_equal_areas(small, np.roll(large, 40, axis=1), np.eye(3)) < 0.4
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_stood(tmp_path):
+    """Whole lines of the same pairs are kept as they are, a last half line is measured again."""
+    from longderm.bench.registration import run
+
+    options = {"pairs": 2, "impostors": 1, "peer_pairs": 0, "seed": 9, "tiers": "easy", "workers": 1}
+    whole = run(tmp_path, **options)
+    first, second = (tmp_path / "pairs.jsonl").read_text().splitlines()
+    marked = json.loads(first)
+    marked["methods"]["longderm"]["seconds"] = 1000.0
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(marked) + "\n" + second[:40])
+    again = run(tmp_path, **options, resume=1)
+    kept, anew = (json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines())
+    assert kept == marked
+    assert anew["methods"]["longderm"]["error"] == json.loads(second)["methods"]["longderm"]["error"]
+    name = "synthetic easy"
+    assert again["tiers"][name]["longderm"]["success"] == whole["tiers"][name]["longderm"]["success"]
