@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.imaging import Segmentation, assess_quality, measure, segment
 from longderm.imaging.candidates import fill_holes
-from longderm.imaging.fit import dice, fit_segmenter, lesion_free_tiles
+from longderm.imaging.fit import SIDE_PX, dice, fit_segmenter, lesion_free_tiles
 from longderm.models import Release, load_release
 from longderm.photo import Photo
 
@@ -76,6 +76,7 @@ def run(
     seed: int = 1,
     release: str = "",
     fit: int = 0,
+    side: int = SIDE_PX,
 ) -> dict[str, Any]:
     """Compare masks with the true ones over a folder's `split`, or over `patients` simulated patients; prints a table.
 
@@ -86,7 +87,7 @@ def run(
     if fit and not photos:
         raise UsageError("--fit needs --photos, a folder with images/, masks/ and index.csv")
     if fit:
-        write_release(out, Path(photos), seed, limit, patients)
+        write_release(out, Path(photos), seed, limit, patients, side)
         release = str(out / "segmentation")
     used = _read_release(release)
     examples = list(_pick(_names(Path(photos), split), limit)) if photos else []
@@ -186,7 +187,7 @@ def simulated(folder: Path, patients: int, seed: int) -> Iterator[Example]:
                 yield Example(str(row["path"]), photo, mask)
 
 
-def write_release(out: Path, photos: Path, seed: int, limit: int, patients: int) -> None:
+def write_release(out: Path, photos: Path, seed: int, limit: int, patients: int, side_px: int = SIDE_PX) -> None:
     """Fit a segmenter to the "train" split of an ISIC-layout folder and to simulated patients; see `run`."""
     readers: list[Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]] = []
     for name in _pick(_names(photos, "train"), limit):
@@ -194,7 +195,8 @@ def write_release(out: Path, photos: Path, seed: int, limit: int, patients: int)
     # Another seed than that of the report: no patient is in both.
     for example in simulated(out / "fitted_on", patients, seed + 1) if patients else ():
         readers.append(partial(_pair_of, example))
-    config = fit_segmenter(readers, seed, progress=lambda text: print(f"fitted: {text}", flush=True)) | _CHOSEN
+    progress = partial(print, "fitted:", flush=True)
+    config = fit_segmenter(readers, seed, progress=progress, side_px=side_px) | _CHOSEN
     folder = out / "segmentation"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")

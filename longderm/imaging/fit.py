@@ -18,7 +18,8 @@ from longderm.imaging.segmentation import Segmenter, choose, map_probability
 #: Reads one example: pixels uint8 (H, W, 3) and the expert's mask bool (H, W).
 Example = Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
 
-SIDE_PX = 128
+#: Longer side of the copies that are looked at.
+SIDE_PX = 256
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88)
 #: Pixels drawn of each photo: neighbours say the same, so more of them teach nothing.
 _PIXELS_PER_PHOTO = 400
@@ -29,7 +30,11 @@ _TILE_MIN_SHARE = 0.25
 
 
 def fit_segmenter(
-    examples: Sequence[Example], seed: int = 0, variants: int = 2, progress: Callable[[str], None] = lambda _: None
+    examples: Sequence[Example],
+    seed: int = 0,
+    variants: int = 2,
+    progress: Callable[[str], None] = lambda _: None,
+    side_px: int = SIDE_PX,
 ) -> dict[str, Any]:
     """The fitted part of a segmentation release's config; each example is seen as it is and in further variants.
 
@@ -37,7 +42,9 @@ def fit_segmenter(
     expert's mask, and presence (best candidates of whole photos against those of lesion-free tiles of the same photos).
     """
     views = [
-        _view(example, seed, index, variant) for index, example in enumerate(examples) for variant in range(variants)
+        _view(example, seed, index, variant, side_px)
+        for index, example in enumerate(examples)
+        for variant in range(variants)
     ]
     progress(f"{len(views)} views of {len(examples)} photos")
     skin_weights = _fit_pixels(views, skin_features, seed)
@@ -48,7 +55,7 @@ def fit_segmenter(
     progress("pixels in context")
 
     none = QuadraticScore(np.zeros((1, 1), dtype=np.float32))
-    segmenter = Segmenter(SIDE_PX, skin, context, none, none, none, LEVELS, 0, 0, 0, 0, 0, 1)
+    segmenter = Segmenter(side_px, skin, context, none, none, none, LEVELS, 0, 0, 0, 0, 0, 1)
     groups = [_candidates(view.scene, segmenter) for view in views]
     features = np.stack([candidate.features for group in groups for candidate in group])
     overlaps = [
@@ -69,7 +76,7 @@ def fit_segmenter(
     bare = []
     for index, example in enumerate(examples):
         for tile in lesion_free_tiles(*example(), rng=np.random.default_rng([seed, index, 2])):
-            group = _candidates(look_at(tile, SIDE_PX, find_artefacts(tile)), segmenter)
+            group = _candidates(look_at(tile, side_px, find_artefacts(tile)), segmenter)
             if group:
                 bare.append(_best_features(group, segmenter))
     labels = np.arange(len(whole) + len(bare)) < len(whole)
@@ -77,7 +84,7 @@ def fit_segmenter(
     presence_weights = _rounded(fit_logistic(np.stack([*whole, *bare]), labels, weight, penalty=1e-3))
     progress("presence")
     return {
-        "side_px": SIDE_PX,
+        "side_px": side_px,
         "levels": list(LEVELS),
         "skin_weights": skin_weights,
         "context_weights": context_weights,
@@ -102,11 +109,11 @@ class _View:
         return Scene(self.half.astype(np.float32), self.inside, self.clear)
 
 
-def _view(example: Example, seed: int, index: int, variant: int) -> _View:
+def _view(example: Example, seed: int, index: int, variant: int, side_px: int) -> _View:
     pixels, mask = example()
     if variant:
         pixels, mask = vary(pixels, mask, np.random.default_rng([seed, index, variant]))
-    scene = look_at(pixels, SIDE_PX, find_artefacts(pixels))
+    scene = look_at(pixels, side_px, find_artefacts(pixels))
     small = shrink_mask(mask, (scene.inside.shape[0], scene.inside.shape[1]))
     return _View(scene.lab.astype(np.float16), scene.inside, scene.clear, small, (index, variant))
 

@@ -124,15 +124,18 @@ class Prepared:
 def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
     """Make a photo ready for alignment: masks, illumination-flattened melanin-like channel, pyramid, keypoints.
 
-    `segmentation` is that of `longderm.imaging.segment`, which is called where it is not given. Takes any photo; one
-    that cannot be aligned says so in `problem`.
+    `segmentation` is that of `longderm.imaging.segment`; where it is not given, the quick release draws it. Takes any
+    photo; one that cannot be aligned says so in `problem`.
     """
     from longderm.imaging.artefacts import find_artefacts
-    from longderm.imaging.segmentation import segment
+    from longderm.imaging.segmentation import QUICK_VERSION, segment
+    from longderm.models import load_release
 
     with one_thread():
         artefacts = find_artefacts(photo.pixels)
-        return _prepare(photo, segmentation or segment(photo, artefacts=artefacts), artefacts)
+        if segmentation is None:
+            segmentation = segment(photo, load_release("segmentation", QUICK_VERSION), artefacts)
+        return _prepare(photo, segmentation, artefacts)
 
 
 def _prepare(photo: Photo, segmentation: Segmentation, artefacts: Artefacts) -> Prepared:

@@ -15,7 +15,7 @@ from longderm.errors import RefusedError
 from longderm.imaging import measure, segment
 from longderm.models.releases import load_release, write_hashes
 from longderm.photo import Photo
-from longderm.registration import Alignment, align
+from longderm.registration import Alignment, align, prepare
 from longderm.schema import DELTA
 
 #: The alignment of two photos in one pose.
@@ -114,7 +114,7 @@ def test_what_is_given_is_used_and_what_is_not_is_computed(baseline, retaken, st
     given = score_change(
         baseline,
         retaken,
-        alignment=align(baseline, retaken),
+        alignment=align(prepare(baseline, masks[0]), prepare(retaken, masks[1])),
         segmentations=masks,
         measures=(measure(baseline, masks[0]), measure(retaken, masks[1])),
     )
