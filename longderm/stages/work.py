@@ -25,7 +25,7 @@ from longderm.store import Store, current_rows
 CODE_VERSIONS = {
     "previews": 1,
     "quality": 1,
-    "masks": 1,
+    "masks": 2,
     "measures": 1,
     "alignments": 3,
     "changes": 2,
