@@ -104,15 +104,22 @@ def _overall(answers: Sequence[Row]) -> Row:
     """Over all tiers together: wrong ones accepted, right ones refused; impostors accepted; time."""
     posed = [a for a in answers if a["tier"] in TIERS]
     false = [a for a in answers if a["tier"] not in TIERS]
-    wrong = sum(a["accepted"] and a["error"] is not None and a["error"] > WRONG_ABOVE for a in posed)
     accepted = sum(a["accepted"] for a in posed)
+    wrong = [a for a in posed if a["accepted"] and a["error"] is not None and a["error"] > WRONG_ABOVE]
+    # A lesion that expands evenly and fills the view is a zoomed one: only a caution can tell.
+    unexpanded = [a for a in wrong if a["tier"] != "expansion"]
+    uncautioned = [a for a in wrong if not a.get("cautious")]
     right = [a for a in posed if a["error"] is not None and a["error"] < SUCCESS_BELOW]
     refused = sum(not a["accepted"] for a in right)
     taken = sum(a["accepted"] for a in false)
     return {
         "pairs": len(posed),
         "accepted": accepted,
-        "wrong_among_accepted": _share(wrong, accepted),
+        "wrong_among_accepted": _share(len(wrong), accepted),
+        "wrong_without_caution_among_accepted": _share(len(uncautioned), accepted),
+        "wrong_besides_expansion_among_accepted": _share(
+            len(unexpanded), sum(a["accepted"] and a["tier"] != "expansion" for a in posed)
+        ),
         "refused_among_right": _share(refused, len(right)),
         "impostors": len(false),
         "impostors_accepted": _share(taken, len(false)),

@@ -117,6 +117,24 @@ def test_figures_count_refusals_as_failures_and_wrong_ones_apart():
     assert figures["overall"]["longderm"]["wrong_among_accepted"][0] == 0.25
 
 
+def test_a_wrong_match_counts_by_whether_it_came_with_a_caution():
+    def row(tier, error, cautious):
+        mine = {"accepted": True, "confidence": 1.0, "seconds": 0.1, "error": error, "scale_bias": 0.01}
+        told = {"skin_scale": None if cautious else 1.0, "cautious": cautious}
+        return {"source": SYNTHETIC, "tier": tier, "number": 0, "methods": {"longderm": mine | told}}
+
+    rows = [
+        row("easy", 0.001, False),
+        row("easy", 0.2, False),
+        row("expansion", 0.1, True),
+        row("expansion", 0.01, True),
+    ]
+    overall = summarise(rows)["overall"]["longderm"]
+    assert overall["wrong_among_accepted"][0] == 0.5
+    assert overall["wrong_without_caution_among_accepted"][0] == 0.25
+    assert overall["wrong_besides_expansion_among_accepted"][0] == 0.5
+
+
 def test_wilson_intervals_are_those_of_the_textbook():
     """Newcombe 1998, table I: 81 of 263 and 0 of 20."""
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
