@@ -1,0 +1,49 @@
+"""The strip of the photo that a row of ticks lies in, sampled in ticks instead of pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.imaging.tick_rows import TickRow
+
+#: Samples per tick.
+SAMPLES = 32
+#: Lines are read at this distance (pixels of the copy), over this share of the longest tick to either side.
+_LINE_STEP_PX, _REACH = 1.0, 0.75
+_MAX_LINES = 41
+
+
+def strip(row: TickRow, grey: NDArray[np.float32], half_share: float) -> NDArray[np.float64]:
+    """Grey along the row, float64 (places * SAMPLES,), averaged across it.
+
+    From half a tick before the first to half a tick after the last; over `half_share` of the ticks' lower quartile
+    length to either side of where their middles lie.
+    """
+    half = max(1, round(half_share * float(np.percentile(row.length, 25))))
+    return np.asarray(_sample(row, grey, np.arange(-half, half + 1).astype(float), follow=True).mean(axis=0))
+
+
+def lines_along(row: TickRow, grey: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Grey along lines beside each other, float64 (L, places * SAMPLES), over the ticks and a little beyond."""
+    reach = _REACH * float(row.length.max())
+    count = min(_MAX_LINES, 2 * round(reach / _LINE_STEP_PX) + 1)
+    return _sample(row, grey, np.linspace(-reach, reach, max(3, count)), follow=False)
+
+
+def _sample(row: TickRow, grey: NDArray[np.float32], offsets: NDArray[np.float64], follow: bool) -> NDArray[np.float64]:
+    import cv2
+
+    places = np.arange((int(row.index[-1]) + 1) * SAMPLES) / SAMPLES - 0.5
+    along = np.polyval(np.polyfit(row.index, row.along, 1 if len(row) < 6 else 2), places)
+    if follow:
+        middle = np.interp(places, row.index, row.across)
+    else:
+        middle = np.polyval(np.polyfit(row.along, row.across, 1 if len(row) < 9 else 2), along)
+    across = middle[None, :] + offsets[:, None]
+    x = row.origin[0] + along[None, :] * row.axis[0] - across * row.axis[1]
+    y = row.origin[1] + along[None, :] * row.axis[1] + across * row.axis[0]
+    sampled = cv2.remap(
+        grey, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(sampled, dtype=np.float64)
