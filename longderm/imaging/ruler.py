@@ -28,8 +28,9 @@ _MIXTURE = (0.5, 0.4, 0.1)
 
 #: A ruler shows at least this many whole ticks ...
 MIN_TICKS = 6
-#: ... at this share of the places between the first and the last ...
-_MIN_OCCUPIED = 0.75
+#: ... at this share of the places between the first and the last; at fewer if they are as even as this (share of a
+#: step), which strokes of skin are not by chance ...
+_MIN_OCCUPIED, _EVEN_MIN_OCCUPIED, _EVEN_RESIDUAL = 0.75, 0.55, 0.012
 #: ... off their even places by this share of a step (root mean square) or this many pixels of the search copy ...
 _MAX_RESIDUAL, _MAX_RESIDUAL_PX = 0.05, 0.45
 #: ... at right angles to the ruler within this (radians): a photo squashed along one axis shears a slanted ruler ...
@@ -179,8 +180,9 @@ def _is_ruler(row: TickRow) -> bool:
     if ticks < MIN_TICKS:
         return False
     strict = _FEW_STRICTNESS if ticks < FEW_TICKS else 1.0
+    occupied = _EVEN_MIN_OCCUPIED if row.residual <= _EVEN_RESIDUAL else 1 - strict * (1 - _MIN_OCCUPIED)
     return bool(
-        1 - row.occupied <= strict * (1 - _MIN_OCCUPIED)
+        row.occupied >= occupied
         and row.residual <= strict * max(_MAX_RESIDUAL, _MAX_RESIDUAL_PX / row.step_px)
         and row.tilt <= _MAX_TILT
         and row.aligned_px <= _MAX_SCATTER * float(np.median(row.length)) + _SCATTER_PX

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,135 +15,157 @@ from longderm.imaging.tick_rows import TickRow
 #: cropped to a part of that. Close-ups reach from a macro lens to a whole back.
 _FIELD_MM = {"dermoscopic": (5.0, 40.0), "tbp_tile": (5.0, 40.0), "clinical": (12.0, 450.0)}
 
-#: Values of a tick in mm, the commonest first, by (every how many ticks one is longer, how many smaller ones lie
-#: between two). Scales in use: 1/5/10 mm, 0.5/1/5 mm, plain 1 mm, and on graticules 0.1/0.5/1 mm. Every second tick
-#: longer is left out: that may be 0.5/1 mm, 1/2 mm, or 5/10 mm with millimetres too fine to see.
+Numbers = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """How the lengths of ticks go: `level(number)` is 0 for the shortest; after `period` ticks it begins again.
+
+    least_levels: so many different lengths must be seen; every: of the next longer ticks.
+    """
+
+    name: str
+    period: int
+    every: int
+    level: Callable[[Numbers], Numbers]
+    least_levels: int = 2
+
+
+def _longer(*every: int) -> Callable[[Numbers], Numbers]:
+    """Levels by divisors, each of which is a multiple of the one before."""
+
+    def level(number: Numbers) -> Numbers:
+        return np.asarray(sum((number % divisor == 0).astype(np.intp) for divisor in every), dtype=np.intp)
+
+    return level
+
+
+#: From the simplest on; of two that fit alike, the first is meant.
+PATTERNS = (
+    Pattern("equal", 1, 1, lambda number: np.zeros(len(number), dtype=np.intp), 1),
+    Pattern("2", 2, 2, _longer(2)),
+    Pattern("5", 5, 5, _longer(5)),
+    Pattern("5/10", 10, 5, _longer(5, 10)),
+    Pattern("10", 10, 10, _longer(10)),
+    Pattern("2/10", 10, 2, _longer(2, 10), 3),
+    Pattern("2/10/20", 20, 2, _longer(2, 10, 20), 3),
+    Pattern("2/4/8/16", 16, 2, _longer(2, 4, 8, 16), 3),
+)
+
+#: Values of a tick in mm, the commonest first, by (pattern, how many smaller ticks lie between two). Scales in use:
+#: 1/5/10 mm, 0.5/1/5/10 mm, plain 1 mm, sixteenths of an inch, and on graticules 0.1/0.5/1 mm. Every second tick longer
+#: and nothing else is left out: that may be 0.5/1 mm, 1/2 mm, or 5/10 mm with millimetres too fine to see.
 _VALUES_MM = {
-    (5, 1): (1.0, 0.1),
-    (5, 2): (1.0,),
-    (10, 1): (1.0, 0.1),
-    (10, 2): (1.0,),
-    (1, 1): (1.0,),
-    (1, 5): (5.0, 0.5),
-    (1, 10): (10.0, 1.0),
-    (2, 5): (5.0, 0.5),
-    (2, 10): (5.0,),
+    ("equal", 1): (1.0,),
+    ("equal", 5): (5.0, 0.5),
+    ("equal", 10): (10.0, 1.0),
+    ("2", 5): (5.0, 0.5),
+    ("2", 10): (5.0,),
+    ("5", 1): (1.0, 0.1),
+    ("5", 2): (1.0,),
+    ("5/10", 1): (1.0, 0.1),
+    ("5/10", 2): (1.0,),
+    ("10", 1): (1.0, 0.1),
+    ("10", 2): (1.0,),
+    ("2/10", 1): (0.5,),
+    ("2/10/20", 1): (0.5,),
+    ("2/4/8/16", 1): (25.4 / 16,),
+    ("2/4/8/16", 2): (25.4 / 16,),
 }
+#: Fewer ticks than this are not taken for finer ones than this: a few hatches in a lesion may pass for tenths.
+_FINE_MIN_TICKS, _FINE_MM = 11, 0.5
 #: In close-ups, scales are never finer than half a millimetre.
 _FINEST_CLINICAL_MM = 0.5
 
-#: Binary fractions of an inch, told by lengths that grow with every halving: (longer every, value in mm).
-_INCH_MM = 25.4
-
-#: A tick is longer if it exceeds the short ones by this factor; further, a length class varies by this share at most.
-_LONGER, _MAX_SPREAD = 1.22, 0.2
-#: Share of (longer, short) pairs of ticks that may be the wrong way round.
+#: A longer tick exceeds the next shorter ones by this factor and about the error of a length (pixels of the search
+#: copy); lengths of one level vary by this share at most.
+_LONGER, _LENGTH_ERROR_PX, _MAX_SPREAD = 1.18, 1.2, 0.2
+#: Share of (longer, shorter) pairs of ticks that may be the wrong way round.
 _MAX_OVERLAP = 0.06
-#: Lengths are read to about this (pixels of the search copy).
-_LENGTH_ERROR_PX = 1.2
-#: Equal ticks without a longer one say less: more of them are asked for, more alike, and a narrower range of fields, in
-#: which half-millimetres would make a dermoscopic photo narrower than contact plates are.
+#: A more intricate pattern must lessen the spread by this.
+_SPREAD_GAIN = 0.02
+#: Equal ticks without a longer one say less: more of them are asked for, more alike, uncluttered, and a narrower range
+#: of fields, in which half-millimetres would make a dermoscopic photo narrower than contact plates are.
 _PLAIN_MIN_TICKS, _PLAIN_MAX_SPREAD, _PLAIN_MAX_CLUTTER, _PLAIN_FIELD_MM = 9, 0.12, 0.15, (8.0, 25.0)
-#: Fewer ticks than this are taken for the commonest value alone: a few hatches in a lesion may pass for tenths.
-_FINE_MIN_TICKS = 11
-#: Smaller ticks between two: how deep they are against the ticks, at least, and the share of gaps that show them.
+#: Smaller ticks between two: how deep they are against the ticks, at least, and the share of places that show them.
 _SUB_DEPTH, _SUB_SHARE = 0.18, 0.8
 #: A line without ticks (grey levels) says nothing.
 _MIN_TICK_DEPTH = 2.0
-#: Finest step (pixels of the search copy) at which smaller ticks could be seen.
+#: Finest step (pixels of the copy that the strip is read from) at which smaller ticks could be seen.
 _SUB_MIN_PX = 2.2
 
-
 UNIT_UNKNOWN = "a ruler is seen, but not what its ticks are worth"
+_IRREGULAR = "the ticks of what may be a ruler are of no regular length"
+_TOO_PLAIN = "the ruler's ticks are too few or too unlike to tell their unit"
+_WRONG_FIELD = "the ruler's ticks would make the photo wider or narrower than such photos are"
 
 
 @dataclass(frozen=True)
 class UnitReading:
-    """One tick in mm; every: every how many ticks one is longer (1: none is); between: smaller ticks per tick."""
+    """One tick in mm; pattern: the name of how lengths go; between: parts that smaller ticks divide a step into."""
 
     tick_mm: float
-    every: int
+    pattern: str
     between: int
 
 
 def read_unit(
-    row: TickRow,
-    grey: NDArray[np.float32],
-    field_ticks: float,
-    modality: str,
-    enlarged: float = 1.0,
+    row: TickRow, grey: NDArray[np.float32], field_ticks: float, modality: str, enlarged: float = 1.0
 ) -> UnitReading | str:
     """The unit of a ruler's ticks, or the reason why it cannot be told.
 
-    grey: the copy that the row lies on; field_ticks: the
-    longer side of the photo in ticks; enlarged: how much larger `grey` is than the copy that lengths were read on.
+    grey: the copy that the row lies on; field_ticks: the longer side of the photo in ticks; enlarged: how much larger
+    `grey` is than the copy that lengths were read on.
     """
-    every, spread = longer_every(row.index[row.whole], row.length[row.whole] / enlarged)
-    if every == 0:
-        return "the ticks of what may be a ruler are of no regular length"
+    found = length_pattern(row.index[row.whole], row.length[row.whole] / enlarged)
+    if found is None:
+        return _IRREGULAR
+    pattern, spread = found
     between = ticks_between(row, grey)
-    if every == 1 and between == 2:
-        every, between = 2, 1  # the longer ones alone were taken for ticks, or the shorter are faint
-    values = _VALUES_MM.get((every, between), ())
+    name = "2" if (pattern.name, between) == ("equal", 2) else pattern.name
+    between = 1 if name != pattern.name else between
+    values = _VALUES_MM.get((name, between), ())
     if modality == "clinical":
         values = tuple(value for value in values if value / between >= _FINEST_CLINICAL_MM)
-    low, high = _FIELD_MM[modality]
-    if (every, between) == (1, 1):
-        if len(row) < _PLAIN_MIN_TICKS or spread > _PLAIN_MAX_SPREAD or row.clutter > _PLAIN_MAX_CLUTTER:
-            return "the ruler's ticks are too few or too unlike to tell their unit"
-        if modality != "clinical":
-            low, high = _PLAIN_FIELD_MM
     if len(row) < _FINE_MIN_TICKS:
-        values = values[:1]
-    fitting = [value for value in values if low <= field_ticks * value <= high]
+        values = tuple(value for value in values if value >= _FINE_MM)
     if not values:
         return UNIT_UNKNOWN
-    if not fitting:
-        return "the ruler's ticks would make the photo wider or narrower than such photos are"
-    return UnitReading(fitting[0], every, between)
+    low, high = _FIELD_MM[modality]
+    if (name, between) == ("equal", 1):
+        if len(row) < _PLAIN_MIN_TICKS or spread > _PLAIN_MAX_SPREAD or row.clutter > _PLAIN_MAX_CLUTTER:
+            return _TOO_PLAIN
+        if modality != "clinical":
+            low, high = _PLAIN_FIELD_MM
+    fitting = [value for value in values if low <= field_ticks * value <= high]
+    return UnitReading(fitting[0], name, between) if fitting else _WRONG_FIELD
 
 
-def longer_every(index: NDArray[np.intp], length: NDArray[np.float64]) -> tuple[int, float]:
-    """Every how many ticks one is longer: 1 none, 2, 5 or 10; 0 for irregular lengths; and the spread within classes.
-
-    Several periods may fit few ticks: the least is taken, except that five includes ten where the tenth is not seen.
-    """
-    best = (0, np.inf)
-    for every in (1, 2, 5, 10):
-        for phase in range(every):
-            classes = _classes(index, every, phase)
-            fitted = np.empty_like(length)
-            means = []
-            for name in np.unique(classes):
-                fitted[classes == name] = np.median(length[classes == name])
-                means.append(float(np.median(length[classes == name])))
-            if every > 1:
-                ordered = means  # classes are numbered from short to long
-                if len(ordered) < 2 or any(b < _LONGER * a or b < a + _LENGTH_ERROR_PX for a, b in zip(ordered, ordered[1:], strict=False)):
-                    continue
-                if np.count_nonzero(classes == 0) < 3 or _overlap(length[classes == 0], length[classes > 0]):
-                    continue
-            off = np.maximum(np.abs(length - fitted) - _LENGTH_ERROR_PX, 0) / fitted
-            spread = float(np.sqrt(np.mean(off**2)))
-            if spread <= _MAX_SPREAD and spread < best[1] - 0.03:
-                best = (every, spread)
-    return best if best[0] else (0, 0.0)
+def length_pattern(index: Numbers, length: NDArray[np.float64]) -> tuple[Pattern, float] | None:
+    """The pattern that ticks' lengths (pixels) follow, and their spread about it; None for irregular ones."""
+    best: tuple[Pattern, float] | None = None
+    for pattern in PATTERNS:
+        for phase in range(pattern.period):
+            spread = _spread(pattern.level(index - phase), length, pattern.least_levels)
+            if spread <= _MAX_SPREAD and (best is None or spread < best[1] - _SPREAD_GAIN):
+                best = pattern, spread
+    return best
 
 
-def _overlap(shorter: NDArray[np.float64], longer: NDArray[np.float64]) -> bool:
-    """Whether more than a few of the longer ticks are not longer than the short ones."""
-    below = (longer[:, None] <= shorter[None, :]).mean()
-    return bool(below > _MAX_OVERLAP)
-
-
-def _classes(index: NDArray[np.intp], every: int, phase: int) -> NDArray[np.intp]:
-    """Class of each tick, 0 short: every fifth or second is 1; of ten, the fifth 1 and the tenth 2."""
-    number = (index - phase) % every
-    if every == 1:
-        return np.zeros(len(index), dtype=np.intp)
-    if every == 10:
-        return np.where(number == 0, 2, np.where(number == 5, 1, 0)).astype(np.intp)
-    return np.where(number == 0, 1, 0).astype(np.intp)
+def _spread(level: Numbers, length: NDArray[np.float64], least_levels: int) -> float:
+    """Relative spread of lengths about their levels' medians; infinite where longer levels are not longer."""
+    groups = [length[level == value] for value in np.unique(level)]
+    if len(groups) < least_levels or (least_levels > 1 and (level == 0).sum() < 3):
+        return np.inf
+    middles = [float(np.median(group)) for group in groups]
+    for i in range(len(groups) - 1):
+        if middles[i + 1] < max(_LONGER * middles[i], middles[i] + _LENGTH_ERROR_PX):
+            return np.inf
+        if (groups[i + 1][:, None] <= groups[i][None, :]).mean() > _MAX_OVERLAP:
+            return np.inf
+    off = [np.maximum(np.abs(group - middle) - _LENGTH_ERROR_PX, 0) / middle for group, middle in zip(groups, middles, strict=True)]
+    return float(np.sqrt(np.mean(np.concatenate(off) ** 2)))
 
 
 def ticks_between(row: TickRow, grey: NDArray[np.float32]) -> int:

@@ -20,6 +20,9 @@ _ACROSS_TO_ALONG = 2.0
 _MIN_COHERENCE = 0.8
 #: A mark is at least this long (pixels), this many times as long as wide, and shorter than this share of the side.
 _MIN_LENGTH_PX, _MIN_SLENDERNESS, _MAX_LENGTH_SHARE = 4.5, 2.0, 0.3
+#: Two marks are halves of one if their ends lie this near (pixels), their directions differ by less than this (radians),
+#: they are this much out of line (pixels) and as strong as each other (logarithm).
+_MAX_GAP_PX, _SAME_DIRECTION, _MAX_LATERAL_PX, _SAME_STRENGTH = 7.5, 0.22, 1.6, 0.7
 #: A mark whose end lies this near to the photo's edge may go on beyond it.
 _RIM_PX = 1.5
 #: More marks than this make a texture; the strongest are kept.
@@ -107,8 +110,47 @@ def _gather(
     if len(chosen) > _MAX_STROKES:
         order = np.argsort(-np.round(contrast[chosen] * np.sqrt(length[chosen]), 3), kind="stable")
         chosen = np.sort(chosen[order[:_MAX_STROKES]])
-    centre = np.column_stack([mx[chosen], my[chosen]])
-    half = np.column_stack([np.cos(angle[chosen]), np.sin(angle[chosen])]) * (length[chosen, None] / 2 + _RIM_PX)
+    return _joined(
+        Strokes(
+            np.column_stack([mx[chosen], my[chosen]]),
+            angle[chosen],
+            length[chosen],
+            width[chosen],
+            contrast[chosen],
+            np.ones(len(chosen), np.bool_),
+        ),
+        (ridge.shape[0], ridge.shape[1]),
+    )
+
+
+def _joined(strokes: Strokes, shape: tuple[int, int]) -> Strokes:
+    """The strokes, halves of a mark that another line crosses put together; and which lie inside of the photo."""
+    from scipy.spatial import cKDTree
+
+    unit = np.column_stack([np.cos(strokes.angle), np.sin(strokes.angle)])
+    half = unit * strokes.length[:, None] / 2
+    ends = np.concatenate([strokes.centre - half, strokes.centre + half])
+    count = len(strokes)
+    centre, angle, length = strokes.centre.copy(), strokes.angle.copy(), strokes.length.copy()
+    keep = np.ones(count, dtype=np.bool_)
+    near = cKDTree(ends).query_pairs(_MAX_GAP_PX, output_type="ndarray") if count else np.empty((0, 2), np.intp)
+    first, second = near[:, 0] % max(count, 1), near[:, 1] % max(count, 1)
+    turn = np.abs(strokes.angle[first] - strokes.angle[second])
+    offset = strokes.centre[second] - strokes.centre[first]
+    lateral = np.abs(offset[:, 1] * unit[first, 0] - offset[:, 0] * unit[first, 1])
+    ratio = np.abs(np.log(strokes.contrast[first] / strokes.contrast[second]))
+    fits = (np.minimum(turn, np.pi - turn) <= _SAME_DIRECTION) & (lateral <= _MAX_LATERAL_PX) & (ratio <= _SAME_STRENGTH)
+    for one, two in near[fits & (first != second)]:
+        a, b = int(one) % count, int(two) % count
+        if not (keep[a] and keep[b]) or length[a] != strokes.length[a] or length[b] != strokes.length[b]:
+            continue  # each is joined once
+        far = ends[[(one + count) % (2 * count), (two + count) % (2 * count)]]
+        across = far[1] - far[0]
+        centre[a], length[a] = far.mean(axis=0), float(np.hypot(*across))
+        angle[a] = np.mod(np.arctan2(across[1], across[0]), np.pi)
+        keep[b] = False
+    centre, angle, length = centre[keep], angle[keep], length[keep]
+    half = np.column_stack([np.cos(angle), np.sin(angle)]) * (length[:, None] / 2 + _RIM_PX)
     low, high = centre - np.abs(half), centre + np.abs(half)
-    whole = (low >= 0).all(axis=1) & (high <= np.array([ridge.shape[1] - 1, ridge.shape[0] - 1])).all(axis=1)
-    return Strokes(centre, angle[chosen], length[chosen], width[chosen], contrast[chosen], whole)
+    whole = (low >= 0).all(axis=1) & (high <= np.array([shape[1] - 1, shape[0] - 1])).all(axis=1)
+    return Strokes(centre, angle, length, strokes.width[keep], strokes.contrast[keep], whole)

@@ -368,7 +368,10 @@ def _describe(
     inside = (along > along[members].min()) & (along < along[members].max())
     line = np.interp(along, along[members], across[members])
     beside = np.abs(across - line) <= 0.35 * float(np.median(strokes.length[members]))
-    clutter = int(np.count_nonzero(like & inside & beside)) / len(members)
+    due = np.polyval(fit, np.arange(int(index[-1]) + 1))
+    place = np.clip(np.searchsorted((due[:-1] + due[1:]) / 2, along), 0, len(due) - 1)
+    astray = np.abs(along - due[place]) > _MAX_OFFSET * abs(step)
+    clutter = int(np.count_nonzero(like & inside & beside & astray)) / len(members)
     return TickRow(
         index=index,
         member=members,
