@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.ruler_strip import SAMPLES, lines_along
+from longderm.imaging.ruler_strip import SAMPLES, lines_along, tick_lengths
 from longderm.imaging.tick_rows import TickRow
 
 #: Width of the longer side in mm that a photo of each kind can show. Contact plates are 10 to 35 mm wide; a photo may be
@@ -120,6 +120,9 @@ def read_unit(
     """
     found = length_pattern(row.index[row.whole], row.length[row.whole] / enlarged)
     if found is None:
+        # Lines that cross the ticks, such as a base line, leave parts of them.
+        found = length_pattern(row.index[row.whole], tick_lengths(row, grey)[row.whole] / enlarged)
+    if found is None:
         return _IRREGULAR
     pattern, spread = found
     between = ticks_between(row, grey)
@@ -156,6 +159,8 @@ def length_pattern(index: Numbers, length: NDArray[np.float64]) -> tuple[Pattern
 def _spread(level: Numbers, length: NDArray[np.float64], least_levels: int) -> float:
     """Relative spread of lengths about their levels' medians; infinite where longer levels are not longer."""
     groups = [length[level == value] for value in np.unique(level)]
+    if least_levels > 2 and len(groups[-1]) < 2:
+        return np.inf
     if len(groups) < least_levels or (least_levels > 1 and (level == 0).sum() < 3):
         return np.inf
     middles = [float(np.median(group)) for group in groups]

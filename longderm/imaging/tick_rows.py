@@ -40,7 +40,7 @@ class TickRow:
 
     index: whole numbers (N,) of each tick, ascending, from 0; member: which strokes they are (N,); along, across:
     place of each tick's centre in pixels along the row and at right angles to it (N,); length, contrast and whole: of the strokes (N,); origin (2,) and
-    axis (2,) of the row: centre = origin + along * axis + across * normal; step_px: distance of two ticks in the
+    axis (2,) of the row, and direction (2,) of its ticks: centre = origin + along * axis + across * normal; step_px: distance of two ticks in the
     middle of the row; bend: change of the step per tick, as a share of it; residual: root mean square distance of
     ticks from even places, in steps; aligned_px: root mean square distance of the ticks' ends (or centres) from one
     smooth line; tilt: angle between the ticks and the row's normal (radians); clutter: strokes of the ticks' kind that
@@ -56,6 +56,7 @@ class TickRow:
     whole: NDArray[np.bool_]
     origin: NDArray[np.float64]
     axis: NDArray[np.float64]
+    direction: NDArray[np.float64]
     step_px: float
     bend: float
     residual: float
@@ -250,8 +251,8 @@ class _Frame:
 def _frame(strokes: Strokes, members: NDArray[np.intp]) -> _Frame:
     """Origin and axis by the points of the ticks that lie best on one smooth line: either ends, or the centres."""
     angle = strokes.angle[members]
-    doubled = np.array([np.cos(2 * angle).mean(), np.sin(2 * angle).mean()])
-    direction = 0.5 * np.arctan2(doubled[1], doubled[0])
+    mean = _mean_direction(angle)
+    direction = float(np.arctan2(mean[1], mean[0]))
     unit = np.column_stack([np.cos(angle), np.sin(angle)])
     flip = np.where(np.cos(angle - direction) < 0, -1.0, 1.0)[:, None]
     half = unit * flip * strokes.length[members][:, None] / 2
@@ -275,6 +276,12 @@ def _frame(strokes: Strokes, members: NDArray[np.intp]) -> _Frame:
             best = round(off, 6), _Frame(origin, axis, off, float(tilt))
     assert best is not None  # three candidates were compared
     return best[1]
+
+
+def _mean_direction(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit vector (2,) of the mean of directions without a sign."""
+    mean = 0.5 * np.arctan2(np.sin(2 * angle).mean(), np.cos(2 * angle).mean())
+    return np.array([np.cos(mean), np.sin(mean)])
 
 
 def _count(along: NDArray[np.float64]) -> NDArray[np.intp] | None:
@@ -382,6 +389,7 @@ def _describe(
         whole=strokes.whole[members],
         origin=frame.origin,
         axis=frame.axis,
+        direction=_mean_direction(strokes.angle[members]),
         step_px=step,
         bend=(last - first) / max(1, int(index[-1])) / step,
         residual=float(np.sqrt(np.mean(off**2))) / abs(step),
