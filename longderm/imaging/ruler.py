@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ FEW_TICKS, _FEW_STRICTNESS = 9, 0.55
 #: Share of the strip's variation that repeats with the ticks (power at whole cycles per tick), at least; and where the
 #: ticks are few.
 _MIN_PURITY, _FEW_MIN_PURITY = 0.45, 0.8
+
+#: Beyond the ticks' ends, at these shares of the longest tick from their line, a ruler's period is weaker than this
+#: share of what it is along the ticks, on one side at the least.
+_BEYOND, _GOES_ON = (1.3, 1.7, 2.1, 2.5), 0.5
 
 #: Relative error that no reading goes below: the ruler lies on the plate or the skin, the lesion a little off it.
 _BASE_ERROR = 0.01
@@ -130,6 +134,21 @@ def _search(photo: Photo, finest: NDArray[np.float32], scale: float, sides: tupl
     return RulerReading(None, next((reason for reason in refused if reason), _NOTHING))
 
 
+def _goes_on(row: TickRow, grey: NDArray[np.float32]) -> bool:
+    """Whether the pattern goes on beyond both ends of the ticks, as that of a cloth, of ridges or of rows of dots."""
+
+    def swing(offset: float) -> float:
+        """Amplitude of one cycle per tick along a strip beside the row."""
+        beside = replace(row, across=row.across + offset)
+        profile = strip(beside, grey, 0.3)
+        phase = np.exp(-2j * np.pi * np.arange(len(profile)) / SAMPLES)
+        return float(np.abs((profile * phase).mean()))
+
+    own, longest = swing(0.0), float(row.length.max())
+    sides = [max(swing(sign * share * longest) for share in _BEYOND) for sign in (1, -1)]
+    return min(sides) > _GOES_ON * own
+
+
 def _grey(photo: Photo, side: int) -> tuple[NDArray[np.float32], float]:
     """A copy in grey levels, float32 (h, w), and how many native pixels one of its pixels is."""
     import cv2
@@ -140,14 +159,14 @@ def _grey(photo: Photo, side: int) -> tuple[NDArray[np.float32], float]:
     return np.asarray(grey.reshape(shape)), max(photo.shape) / max(shape)
 
 
-def _judge(
-    found: TickRow, row: TickRow, grey: NDArray[np.float32], scale: float, photo: Photo
-) -> RulerScale | str:
+def _judge(found: TickRow, row: TickRow, grey: NDArray[np.float32], scale: float, photo: Photo) -> RulerScale | str:
     """The scale that a row of ticks gives, or why it gives none ("" where it is no ruler at all).
 
     found: the row on the copy where it was found; row: the same on `grey`, of which a pixel is `scale` native ones.
     """
     if _purity(row, grey) < (_FEW_MIN_PURITY if np.count_nonzero(row.whole) < FEW_TICKS else _MIN_PURITY):
+        return ""
+    if _goes_on(row, grey):
         return ""
     unit = read_unit(row, grey, max(grey.shape) / row.step_px, photo.meta.modality, row.step_px / found.step_px)
     if not isinstance(unit, UnitReading):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from longderm.imaging.ruler_strip import SAMPLES, lines_along, tick_lengths
 from longderm.imaging.tick_rows import TickRow
 
-#: Width of the longer side in mm that a photo of each kind can show. Contact plates are 10 to 35 mm wide; a photo may be
-#: cropped to a part of that. Close-ups reach from a macro lens to a whole back.
+#: Width of the longer side in mm that a photo of each kind can show. Contact plates are 10 to 35 mm wide; a photo may
+#: be cropped to a part of that. Close-ups reach from a macro lens to a whole back.
 _FIELD_MM = {"dermoscopic": (5.0, 40.0), "tbp_tile": (5.0, 40.0), "clinical": (12.0, 450.0)}
 
 Numbers = NDArray[np.intp]
@@ -54,8 +54,9 @@ PATTERNS = (
 )
 
 #: Values of a tick in mm, the commonest first, by (pattern, how many smaller ticks lie between two). Scales in use:
-#: 1/5/10 mm, 0.5/1/5/10 mm, plain 1 mm, sixteenths of an inch, and on graticules 0.1/0.5/1 mm. Every second tick longer
-#: and nothing else is left out: that may be 0.5/1 mm, 1/2 mm, or 5/10 mm with millimetres too fine to see.
+#: 1/5/10 mm, 0.5/1/5/10 mm, plain 1 mm, sixteenths of an inch, and on graticules 0.1/0.5/1 mm. Every second tick
+#: longer and nothing else is left out: that may be 0.5/1 mm, 1/2 mm, or 5/10 mm with millimetres too fine to see. So
+#: are ticks halfway between those that were followed, where these have a pattern: it may be that of every second tick.
 _VALUES_MM = {
     ("equal", 1): (1.0,),
     ("equal", 5): (5.0, 0.5),
@@ -63,35 +64,40 @@ _VALUES_MM = {
     ("2", 5): (5.0, 0.5),
     ("2", 10): (5.0,),
     ("5", 1): (1.0, 0.1),
-    ("5", 2): (1.0,),
     ("5/10", 1): (1.0, 0.1),
-    ("5/10", 2): (1.0,),
     ("10", 1): (1.0, 0.1),
-    ("10", 2): (1.0,),
     ("2/10", 1): (0.5,),
     ("2/10/20", 1): (0.5,),
     ("2/4/8/16", 1): (25.4 / 16,),
-    ("2/4/8/16", 2): (25.4 / 16,),
 }
 #: Fewer ticks than this are not taken for finer ones than this: a few hatches in a lesion may pass for tenths.
 _FINE_MIN_TICKS, _FINE_MM = 11, 0.5
+#: The commonest value gives way to a rarer one if it would make the photo wider than possible by this factor.
+_FAR_TOO_WIDE = 2.5
 #: In close-ups, scales are never finer than half a millimetre.
 _FINEST_CLINICAL_MM = 0.5
 
 #: A longer tick exceeds the next shorter ones by this factor and about the error of a length (pixels of the search
 #: copy); lengths of one level vary by this share at most.
 _LONGER, _LENGTH_ERROR_PX, _MAX_SPREAD = 1.18, 1.2, 0.2
+#: Patterns of three and more levels fit more by chance: their lengths vary by this at most.
+_INTRICATE_MAX_SPREAD = 0.08
+#: A single tick of the longest level may be a hair; it exceeds the next shorter ones by this factor.
+_LONE_LONGER = 1.35
 #: Share of (longer, shorter) pairs of ticks that may be the wrong way round.
 _MAX_OVERLAP = 0.06
 #: A more intricate pattern must lessen the spread by this.
 _SPREAD_GAIN = 0.02
+#: One tick may be off where there are at least so many; of fewer, the lengths must agree within this share.
+_ODD_MIN_TICKS, _FEW_MAX_SPREAD = 9, 0.06
 #: Equal ticks without a longer one say less: more of them are asked for, more alike, uncluttered, and a narrower range
 #: of fields, in which half-millimetres would make a dermoscopic photo narrower than contact plates are.
 _PLAIN_MIN_TICKS, _PLAIN_MAX_SPREAD, _PLAIN_MAX_CLUTTER, _PLAIN_FIELD_MM = 9, 0.12, 0.15, (8.0, 25.0)
 #: Smaller ticks between two: how deep they are against the ticks, at least, and the share of places that show them.
 _SUB_DEPTH, _SUB_SHARE = 0.18, 0.8
-#: A line without ticks (grey levels) says nothing.
-_MIN_TICK_DEPTH = 2.0
+#: Ticks fainter than this (grey levels) show nothing; lines on which they have less than this share of their depth lie
+#: beside them.
+_MIN_TICK_DEPTH, _SUB_LINE_DEPTH = 2.0, 0.4
 #: Finest step (pixels of the copy that the strip is read from) at which smaller ticks could be seen.
 _SUB_MIN_PX = 2.2
 
@@ -125,6 +131,8 @@ def read_unit(
     if found is None:
         return _IRREGULAR
     pattern, spread = found
+    if np.count_nonzero(row.whole) < _ODD_MIN_TICKS and (spread > _FEW_MAX_SPREAD or pattern.least_levels > 2):
+        return _IRREGULAR
     between = ticks_between(row, grey)
     name = "2" if (pattern.name, between) == ("equal", 2) else pattern.name
     between = 1 if name != pattern.name else between
@@ -142,6 +150,8 @@ def read_unit(
         if modality != "clinical":
             low, high = _PLAIN_FIELD_MM
     fitting = [value for value in values if low <= field_ticks * value <= high]
+    if fitting and fitting[0] != values[0] and field_ticks * values[0] < _FAR_TOO_WIDE * high:
+        return _WRONG_FIELD
     return UnitReading(fitting[0], name, between) if fitting else _WRONG_FIELD
 
 
@@ -150,17 +160,29 @@ def length_pattern(index: Numbers, length: NDArray[np.float64]) -> tuple[Pattern
     best: tuple[Pattern, float] | None = None
     for pattern in PATTERNS:
         for phase in range(pattern.period):
-            spread = _spread(pattern.level(index - phase), length, pattern.least_levels)
-            if spread <= _MAX_SPREAD and (best is None or spread < best[1] - _SPREAD_GAIN):
+            level = pattern.level(index - phase)
+            spread = _spread(level, length, pattern.least_levels)
+            if not np.isfinite(spread) and len(index) >= _ODD_MIN_TICKS:
+                usual = _odd_one_out(level, length)
+                spread = _spread(level[usual], length[usual], pattern.least_levels) + _SPREAD_GAIN
+            most = _MAX_SPREAD if pattern.least_levels < 3 else _INTRICATE_MAX_SPREAD
+            if spread <= most and (best is None or spread < best[1] - _SPREAD_GAIN):
                 best = pattern, spread
     return best
+
+
+def _odd_one_out(level: Numbers, length: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """All ticks but the one that is least like others of its level: something may lie over it."""
+    off = np.zeros(len(length))
+    for value in np.unique(level):
+        middle = float(np.median(length[level == value]))
+        off[level == value] = np.abs(length[level == value] - middle) / middle
+    return np.asarray(np.arange(len(length)) != int(np.argmax(np.round(off, 6))))
 
 
 def _spread(level: Numbers, length: NDArray[np.float64], least_levels: int) -> float:
     """Relative spread of lengths about their levels' medians; infinite where longer levels are not longer."""
     groups = [length[level == value] for value in np.unique(level)]
-    if least_levels > 2 and len(groups[-1]) < 2:
-        return np.inf
     if len(groups) < least_levels or (least_levels > 1 and (level == 0).sum() < 3):
         return np.inf
     middles = [float(np.median(group)) for group in groups]
@@ -169,7 +191,13 @@ def _spread(level: Numbers, length: NDArray[np.float64], least_levels: int) -> f
             return np.inf
         if (groups[i + 1][:, None] <= groups[i][None, :]).mean() > _MAX_OVERLAP:
             return np.inf
-    off = [np.maximum(np.abs(group - middle) - _LENGTH_ERROR_PX, 0) / middle for group, middle in zip(groups, middles, strict=True)]
+    lone = len(groups) == least_levels > 2 and len(groups[-1]) < 2
+    if lone and middles[-1] < _LONE_LONGER * middles[-2]:
+        return np.inf
+    off = [
+        np.maximum(np.abs(group - middle) - _LENGTH_ERROR_PX, 0) / middle
+        for group, middle in zip(groups, middles, strict=True)
+    ]
     return float(np.sqrt(np.mean(np.concatenate(off) ** 2)))
 
 
@@ -179,17 +207,23 @@ def ticks_between(row: TickRow, grey: NDArray[np.float32]) -> int:
     Read along lines at several distances across, since smaller ticks may reach less far: where at most of the places
     that divide a step there is a mark in most of the steps.
     """
+    # The ticks lie in the middle of each stretch of SAMPLES; of the row's ends, half a step is seen.
+    lines = [profile.reshape(-1, SAMPLES) for profile in lines_along(row, grey)]
+    usual = [float(np.median(_depth(steps, 0.5, 0.25))) for steps in lines]
+    deepest = max(usual, key=abs)
+    if abs(deepest) < _MIN_TICK_DEPTH:
+        return 1
     for parts in (10, 5, 2):
         if row.step_px / parts < _SUB_MIN_PX:
             continue
-        for profile in lines_along(row, grey):
-            steps = profile.reshape(-1, SAMPLES)
-            # The ticks lie in the middle of each stretch of SAMPLES; of the row's ends, half a step is seen.
-            usual = float(np.median(_depth(steps, 0.5, 0.25)))
-            if abs(usual) < _MIN_TICK_DEPTH:
+        for steps, depth in zip(lines, usual, strict=True):
+            # Off the ticks' ends, skin alone is read.
+            if depth / deepest < _SUB_LINE_DEPTH:
                 continue
-            small = [_depth(steps, 0.5 + k / parts, 0.5 / parts) / usual for k in range(1, parts)]
-            marked = [np.median(depth) >= _SUB_DEPTH and np.mean(depth > 0.5 * _SUB_DEPTH) >= _SUB_SHARE for depth in small]
+            small = [_depth(steps, 0.5 + k / parts, 0.5 / parts) / depth for k in range(1, parts)]
+            marked = [
+                np.median(part) >= _SUB_DEPTH and np.mean(part > 0.5 * _SUB_DEPTH) >= _SUB_SHARE for part in small
+            ]
             if np.mean(marked) >= _SUB_SHARE:
                 return parts
     return 1

@@ -1,4 +1,4 @@
-"""Strokes: short straight thin marks, dark or bright, such as a ruler's ticks; each with place, direction and length."""
+"""Strokes: short straight thin marks, dark or bright, such as a ruler's ticks: place, direction, length."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _RIDGE_TO_MEDIAN = 3.0
 _ACROSS_TO_ALONG = 2.0
 #: Directions of neighbouring pixels agree (length of the mean of their doubled unit vectors): where a tick meets its
 #: base line they do not, which parts the two.
-_MIN_COHERENCE = 0.8
+_MIN_COHERENCE = 0.7
 #: A mark is at least this long (pixels), this many times as long as wide, and shorter than this share of the side.
 _MIN_LENGTH_PX, _MIN_SLENDERNESS, _MAX_LENGTH_SHARE = 4.5, 2.0, 0.3
-#: Two marks are halves of one if their ends lie this near (pixels), their directions differ by less than this (radians),
-#: they are this much out of line (pixels) and as strong as each other (logarithm).
+#: Two marks are halves of one if their ends lie this near (pixels), their directions differ by less than this
+#: (radians), they are this much out of line (pixels) and as strong as each other (logarithm).
 _MAX_GAP_PX, _SAME_DIRECTION, _MAX_LATERAL_PX, _SAME_STRENGTH = 7.5, 0.22, 1.6, 0.7
 #: A mark whose end lies this near to the photo's edge may go on beyond it.
 _RIM_PX = 1.5
@@ -62,11 +62,11 @@ def find_strokes(grey: NDArray[np.float32]) -> tuple[Strokes, Strokes]:
     level = max(_MIN_RIDGE, _RIDGE_TO_MEDIAN * float(np.median(root[::3, ::3])))
     # The eigenvalue across a mark is root + |half sum|, the one along it the difference: dark marks bend upwards.
     bend = np.abs(half_sum)
-    across = cv2.add(root, bend)
+    across = np.asarray(cv2.add(root, bend), np.float32)
     ridge = (across >= level) & (across >= _ACROSS_TO_ALONG * cv2.absdiff(root, bend))
     # Doubled direction of the greatest second derivative.
     floor = np.maximum(root, np.float32(1e-6))
-    cos2, sin2 = cv2.divide(difference, floor), cv2.divide(xy, floor)
+    cos2, sin2 = (np.asarray(cv2.divide(part, floor), np.float32) for part in (difference, xy))
     dark = half_sum > 0
     return (
         _gather(ridge & dark, across, cos2, sin2),
@@ -139,7 +139,9 @@ def _joined(strokes: Strokes, shape: tuple[int, int]) -> Strokes:
     offset = strokes.centre[second] - strokes.centre[first]
     lateral = np.abs(offset[:, 1] * unit[first, 0] - offset[:, 0] * unit[first, 1])
     ratio = np.abs(np.log(strokes.contrast[first] / strokes.contrast[second]))
-    fits = (np.minimum(turn, np.pi - turn) <= _SAME_DIRECTION) & (lateral <= _MAX_LATERAL_PX) & (ratio <= _SAME_STRENGTH)
+    fits = (
+        (np.minimum(turn, np.pi - turn) <= _SAME_DIRECTION) & (lateral <= _MAX_LATERAL_PX) & (ratio <= _SAME_STRENGTH)
+    )
     for one, two in near[fits & (first != second)]:
         a, b = int(one) % count, int(two) % count
         if not (keep[a] and keep[b]) or length[a] != strokes.length[a] or length[b] != strokes.length[b]:
@@ -152,5 +154,5 @@ def _joined(strokes: Strokes, shape: tuple[int, int]) -> Strokes:
     centre, angle, length = centre[keep], angle[keep], length[keep]
     half = np.column_stack([np.cos(angle), np.sin(angle)]) * (length[:, None] / 2 + _RIM_PX)
     low, high = centre - np.abs(half), centre + np.abs(half)
-    whole = (low >= 0).all(axis=1) & (high <= np.array([shape[1] - 1, shape[0] - 1])).all(axis=1)
+    whole = np.asarray((low >= 0).all(axis=1) & (high <= np.array([shape[1] - 1, shape[0] - 1])).all(axis=1))
     return Strokes(centre, angle, length, strokes.width[keep], strokes.contrast[keep], whole)

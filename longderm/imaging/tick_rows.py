@@ -1,4 +1,4 @@
-"""Rows of ticks: strokes side by side at even distances, as a ruler has them, out of everything that lies around them."""
+"""Rows of ticks: strokes side by side at even distances, as a ruler has them, out of everything around them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class TickRow:
     """Evenly spaced ticks.
 
     index: whole numbers (N,) of each tick, ascending, from 0; member: which strokes they are (N,); along, across:
-    place of each tick's centre in pixels along the row and at right angles to it (N,); length, contrast and whole: of the strokes (N,); origin (2,) and
-    axis (2,) of the row, and direction (2,) of its ticks: centre = origin + along * axis + across * normal; step_px: distance of two ticks in the
-    middle of the row; bend: change of the step per tick, as a share of it; residual: root mean square distance of
-    ticks from even places, in steps; aligned_px: root mean square distance of the ticks' ends (or centres) from one
-    smooth line; tilt: angle between the ticks and the row's normal (radians); clutter: strokes of the ticks' kind that
-    lie in the row but not where a tick is due, per tick.
+    place of each tick's centre in pixels along the row and at right angles to it (N,); length, contrast and whole: of
+    the strokes (N,); origin (2,) and axis (2,) of the row, and direction (2,) of its ticks: centre = origin + along *
+    axis + across * normal; step_px: distance of two ticks in the middle of the row; bend: change of the step per tick,
+    as a share of it; residual: root mean square distance of ticks from even places, in steps; aligned_px: root mean
+    square distance of the ticks' ends (or centres) from one smooth line; tilt: angle between the ticks and the row's
+    normal (radians); clutter: strokes of the ticks' kind that lie in the row but not where a tick is due, per tick.
     """
 
     index: NDArray[np.intp]
@@ -127,17 +127,16 @@ def _chains(strokes: Strokes) -> list[NDArray[np.intp]]:
     rows = np.arange(len(source))
     following = np.where(change[rows, best] <= _MAX_STEP_CHANGE, options[rows, best], -1)
     # Steps that can be made from every edge, by doubling; a path stops at the first edge without a successor.
-    reach = np.zeros(len(source), dtype=np.intp)
     jump = following.copy()
     hops = np.where(jump >= 0, 1, 0)
     for _ in range(7):
         going = jump >= 0
-        reach = hops.copy()
         hops = np.where(going, hops + hops[jump], hops)
         jump = np.where(going, jump[jump], -1)
     reach = hops
     order = np.argsort(-reach, kind="stable")[: 40 * _MAX_ROWS]
-    chains, used = [], np.zeros(len(source), dtype=np.bool_)
+    chains: list[NDArray[np.intp]] = []
+    used = np.zeros(len(source), dtype=np.bool_)
     for start in order:
         if reach[start] + 2 < _MIN_CHAIN or len(chains) >= 4 * _MAX_ROWS:
             break
@@ -173,7 +172,9 @@ def _edges(strokes: Strokes) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArra
     near = np.minimum(turn, np.pi - turn) <= _MAX_TURN
     source, target = source[near], target[near]
     shift = (dx[source, target] * cos[source, 0]) + (dy[source, target] * sin[source, 0])
-    overlap = np.minimum(length[source], shift * 2 + length[target]) - np.maximum(-length[source], shift * 2 - length[target])
+    overlap = np.minimum(length[source], shift * 2 + length[target]) - np.maximum(
+        -length[source], shift * 2 - length[target]
+    )
     beside = overlap / 2 >= _MIN_OVERLAP * shorter[source, target]
     source, target = source[beside], target[beside]
     step = step[source, target].astype(np.float64)
@@ -202,6 +203,8 @@ def _complete(strokes: Strokes, chain: NDArray[np.intp]) -> TickRow | None:
         if len(members) < _MIN_CHAIN:
             return None
         grown = _grow(strokes, frame, along, across, members, index)
+        if len(grown) < _MIN_CHAIN:
+            return None
         if np.array_equal(grown, members):
             break
         members = grown
@@ -258,7 +261,11 @@ def _frame(strokes: Strokes, members: NDArray[np.intp]) -> _Frame:
     half = unit * flip * strokes.length[members][:, None] / 2
     centre = strokes.centre[members]
     # Of ticks that the photo cuts off, neither ends nor middles say where the line is.
-    sure = strokes.whole[members] if np.count_nonzero(strokes.whole[members]) >= _MIN_CHAIN else np.ones(len(half), np.bool_)
+    sure = (
+        strokes.whole[members]
+        if np.count_nonzero(strokes.whole[members]) >= _MIN_CHAIN
+        else np.ones(len(half), np.bool_)
+    )
     best: tuple[float, _Frame] | None = None
     for points in (centre, centre - half, centre + half):
         origin = points[sure].mean(axis=0)

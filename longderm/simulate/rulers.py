@@ -104,7 +104,7 @@ def draw_ruler_photo(
     pixels = np.clip(levels + np.float32(0.5), 0, 255).astype(np.uint8)
     quality = int(rng.integers(72, 96))
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return np.ascontiguousarray(decoded[..., ::-1]), RulerTruth(scale, style.name, seen)
 
 
@@ -135,22 +135,21 @@ def _line(rng: np.random.Generator, size: tuple[int, int], style: RulerStyle, sc
         turn = offset * style.bow
         radius = scale / style.bow
         centre = middle + inward * radius
-        direction = np.stack([np.sin(turn)[:, None] * along - np.cos(turn)[:, None] * inward], axis=0)[0]
+        direction = np.sin(turn)[:, None] * along - np.cos(turn)[:, None] * inward
         return _Line(centre + radius * direction, -direction, number)
     places = middle + offset[:, None] * scale * along
     return _Line(places, np.broadcast_to(inward, places.shape).copy(), number)
 
 
 def _draw(rgb: F32, style: RulerStyle, line: _Line, scale: float) -> F32:
-    height, width = rgb.shape[:2]
     if style.strip is not None:
         colour, wide = style.strip
         along = line.places[-1] - line.places[0]
         along = along / np.linalg.norm(along) * 1.5 * scale
-        back, front = line.inward[0] * -0.4 * scale, line.inward[0] * (wide - 0.4) * scale
+        front = line.inward[0] * wide * scale
         # Ticks begin at the strip's edge.
         first, last = line.places[0] - along, line.places[-1] + along
-        corners = np.array([first + back * 0, last + back * 0, last + front, first + front])
+        corners = np.array([first, last, last + front, first + front])
         rgb = _paint(rgb, [corners], np.array(colour, np.float32), 1.0)
     shapes = []
     for place, inward, number in zip(line.places, line.inward, line.number, strict=True):
@@ -182,9 +181,23 @@ def _bar(start: Points, end: Points, thick: float) -> Points:
 
 
 #: Strokes of digits on a 2 x 1 grid: (x, y) pairs from the top left.
-_SEGMENTS = (((0, 0), (1, 0)), ((0, 0), (0, 1)), ((1, 0), (1, 1)), ((0, 1), (1, 1)), ((0, 1), (0, 2)), ((1, 1), (1, 2)), ((0, 2), (1, 2)))
+_SEGMENTS = (
+    ((0, 0), (1, 0)),
+    ((0, 0), (0, 1)),
+    ((1, 0), (1, 1)),
+    ((0, 1), (1, 1)),
+    ((0, 1), (0, 2)),
+    ((1, 1), (1, 2)),
+    ((0, 2), (1, 2)),
+)
 _DIGITS = {"0": (0, 1, 2, 4, 5, 6), "1": (2, 5), "2": (0, 2, 3, 4, 6), "3": (0, 2, 3, 5, 6), "4": (1, 2, 3, 5)}
-_DIGITS |= {"5": (0, 1, 3, 5, 6), "6": (0, 1, 3, 4, 5, 6), "7": (0, 2, 5), "8": (0, 1, 2, 3, 4, 5, 6), "9": (0, 1, 2, 3, 5, 6)}
+_DIGITS |= {
+    "5": (0, 1, 3, 5, 6),
+    "6": (0, 1, 3, 4, 5, 6),
+    "7": (0, 2, 5),
+    "8": (0, 1, 2, 3, 4, 5, 6),
+    "9": (0, 1, 2, 3, 5, 6),
+}
 
 
 def _digits(text: str, centre: Points, inward: Points, size: float) -> list[Points]:
