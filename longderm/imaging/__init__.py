@@ -2,16 +2,25 @@
 
 from longderm.imaging.artefacts import field_of_view, glare_mask, hair_mask
 from longderm.imaging.colour import linear_to_lab, linear_to_srgb, srgb_to_lab, srgb_to_linear
+from longderm.imaging.coverage import Coverage, assess_coverage
 from longderm.imaging.grid import preview
+from longderm.imaging.lesion_looks import LesionLooks, describe
 from longderm.imaging.measures import Measures, measure
 from longderm.imaging.quality import Quality, assess_quality
+from longderm.imaging.ruler import RulerReading, RulerScale, read_ruler
 from longderm.imaging.segmentation import Segmentation, segment
 
 __all__ = [
+    "Coverage",
+    "LesionLooks",
     "Measures",
     "Quality",
+    "RulerReading",
+    "RulerScale",
     "Segmentation",
+    "assess_coverage",
     "assess_quality",
+    "describe",
     "field_of_view",
     "glare_mask",
     "hair_mask",
@@ -19,6 +28,7 @@ __all__ = [
     "linear_to_srgb",
     "measure",
     "preview",
+    "read_ruler",
     "segment",
     "srgb_to_lab",
     "srgb_to_linear",

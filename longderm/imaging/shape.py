@@ -119,6 +119,27 @@ def asymmetry(mask: NDArray[np.bool_], lab: NDArray[np.float32]) -> tuple[float,
     return max(0.0, float(pairs[0].min())), float(pairs[1].min())
 
 
+def shape_asymmetry_by_axis(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of the mask that does not meet its mirror image, about each of 120 axes through its centre, (120,).
+
+    Axis i lies at 1.5 i degrees from +x towards +y; the axis at right angles to it is i + 60.
+    """
+    import cv2
+
+    rows, columns = np.nonzero(mask)
+    x0, y0 = float(columns.mean()), float(rows.mean())
+    reach = float(np.hypot(columns - x0, rows - y0).max()) + 1.0
+    radius = (np.arange(_RADII, dtype=np.float32) + 0.5) / _RADII * reach
+    angle = np.arange(_DIRECTIONS, dtype=np.float32) * np.float32(2 * np.pi / _DIRECTIONS)
+    map_x = (x0 + radius[None, :] * np.cos(angle)[:, None]).astype(np.float32)
+    map_y = (y0 + radius[None, :] * np.sin(angle)[:, None]).astype(np.float32)
+    polar = cv2.remap(mask.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR, borderValue=0.0)
+    # Mirroring about the axis at i half directions takes direction d to i - d.
+    mirrored = (np.arange(_DIRECTIONS)[:, None] - np.arange(_DIRECTIONS)[None, :]) % _DIRECTIONS
+    common = (np.minimum(polar[None], polar[mirrored]) * radius).sum(axis=(1, 2))
+    return np.asarray(1 - common / max(float((polar * radius).sum()), 1e-6), dtype=np.float64)
+
+
 def _second_moments(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     rows, columns = np.nonzero(mask)
     # 1/12: each pixel is a square, not a point.

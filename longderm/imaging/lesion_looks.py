@@ -1,0 +1,285 @@
+"""How a lesion looks in one photo beside what `measure` gives: named colours, border, and the ISIC-2024 columns.
+
+The columns are named and defined as in the metadata of the ISIC 2024 challenge ("SLICE-3D", Kurtansky et al. 2024,
+doi 10.1038/s41597-024-03743-w), whose source is a total-body system (`tbp_lv_`). Its own code is not public: where the
+description leaves a formula open, ours is stated in `TBP_COLUMNS`; columns whose formula cannot be told from it
+(`tbp_lv_norm_border`, `tbp_lv_norm_color`, `tbp_lv_deltaLBnorm`) and those that no single photo shows (location,
+coordinates, the vendor's classifier) are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.imaging.candidates import ring_around
+from longderm.imaging.colour import linear_to_lab, srgb_to_linear
+from longderm.imaging.cut_out import CutOut, cut_out
+from longderm.imaging.features import masked_blur
+from longderm.imaging.palette import COLOURS, name_colours
+from longderm.imaging.segmentation import Segmentation, segment
+from longderm.imaging.shape import eccentricity, shape_asymmetry_by_axis, trace
+from longderm.imaging.skin_tone import Illumination, SkinTone, illumination, skin_tone
+from longderm.photo import Photo
+
+#: ISIC-2024 columns that one photo gives: name -> (unit, definition). "Inside" is the lesion, "outside" the ring of
+#: skin around it, both without hair and glare; L*, a*, b* of CIE 1976 under D65.
+TBP_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "tbp_lv_A": ("Lab", "mean a* inside"),
+        "tbp_lv_Aext": ("Lab", "mean a* outside"),
+        "tbp_lv_B": ("Lab", "mean b* inside"),
+        "tbp_lv_Bext": ("Lab", "mean b* outside"),
+        "tbp_lv_C": ("Lab", "chroma of the mean colour inside, hypot(a*, b*)"),
+        "tbp_lv_Cext": ("Lab", "chroma of the mean colour outside"),
+        "tbp_lv_H": ("degrees", "hue angle of the mean colour inside, atan2(b*, a*)"),
+        "tbp_lv_Hext": ("degrees", "hue angle of the mean colour outside"),
+        "tbp_lv_L": ("Lab", "mean L* inside"),
+        "tbp_lv_Lext": ("Lab", "mean L* outside"),
+        "tbp_lv_areaMM2": ("mm2", "area of the lesion"),
+        "tbp_lv_area_perim_ratio": ("1", "perimeter squared over area: 12.57 for a disc, more for a jagged border"),
+        "tbp_lv_color_std_mean": ("Lab", "mean over L*, a*, b* of the standard deviation inside"),
+        "tbp_lv_deltaA": ("Lab", "mean a* inside minus outside"),
+        "tbp_lv_deltaB": ("Lab", "mean b* inside minus outside"),
+        "tbp_lv_deltaL": ("Lab", "mean L* inside minus outside"),
+        "tbp_lv_deltaLB": ("Lab", "contrast to the skin around, hypot(deltaL, deltaB)"),
+        "tbp_lv_eccentricity": ("1", "of the ellipse with the same second moments, 0 for a disc, below 1"),
+        "tbp_lv_minorAxisMM": ("mm", "extent at right angles to the greatest distance of two border points"),
+        "tbp_lv_perimeterMM": ("mm", "length of the border, smoothed over 0.8% of itself"),
+        "tbp_lv_radial_color_std_max": (
+            "Lab",
+            "greatest, of eight rings of equal width around the centre, of the mean standard deviation of L*, a*, b*",
+        ),
+        "tbp_lv_stdL": ("Lab", "standard deviation of L* inside"),
+        "tbp_lv_stdLExt": ("Lab", "standard deviation of L* outside"),
+        "tbp_lv_symm_2axis": (
+            "1",
+            "share of the lesion that does not meet its mirror image, about the axis at right angles to its most"
+            " symmetric one",
+        ),
+        "tbp_lv_symm_2axis_angle": ("degrees", "direction of the most symmetric axis, 0 to 180, from +x towards +y"),
+        "clin_size_long_diam_mm": ("mm", "greatest distance of two border points"),
+    }
+)
+
+#: Colours are grouped into at most so many clusters ...
+_CLUSTERS = 8
+#: ... by this many passes of k-means, and clusters below this share of the lesion are noise.
+_PASSES, _MIN_SHARE = 6, 0.01
+#: Pixel noise is blurred before (share of the cut-out's longer side).
+_BLUR = 0.006
+#: Rings around the centre in which colours are compared.
+_RINGS = 8
+#: The border's profile is read this far to either side (share of the equivalent radius) at so many places ...
+_PROFILE_REACH, _PROFILE_PLACES = 0.3, 120
+#: ... with so many steps, of which a border without this contrast (L*) is left out.
+_PROFILE_STEPS, _MIN_CONTRAST = 41, 4.0
+#: Fewer clear pixels than this, or this share of the mask, say nothing of colour.
+_MIN_PIXELS, _MIN_CLEAR = 30, 0.1
+_DIGITS = 6
+
+Lab = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ColourCluster:
+    """One colour of a lesion: `name` (of `longderm.imaging.palette.COLOURS`, or "skin"), `share` of it, mean Lab."""
+
+    name: str
+    share: float
+    lab: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class LesionLooks:
+    """What `describe` finds; None (or empty) where it cannot be told.
+
+    tone, light: of the skin around the lesion. colours: the lesion's colours, largest share first; shares of one name
+    are those of several clusters together. border_width_px, border_width_mm: distance over which the border goes from
+    10% to 90% of the way between lesion and skin, median over the border (native pixels; mm with a scale): small for a
+    sharp border. border_width_spread: interquartile range over median, large for a border that is sharp here and
+    fades there ("abrupt cutoff" in part). tbp: the columns of `TBP_COLUMNS`, mm only with a scale.
+    """
+
+    tone: SkinTone | None = None
+    light: Illumination | None = None
+    colours: tuple[ColourCluster, ...] = ()
+    border_width_px: float | None = None
+    border_width_mm: float | None = None
+    border_width_spread: float | None = None
+    tbp: Mapping[str, float | None] = field(default_factory=lambda: MappingProxyType(dict.fromkeys(TBP_COLUMNS)))
+
+
+def describe(photo: Photo, segmentation: Segmentation | None = None) -> LesionLooks:
+    """Describe the lesion of a photo; without a segmentation, `segment` draws it.
+
+    Lengths in mm need `photo.meta.px_per_mm`. Raises ValueError when the mask is not on the photo's grid.
+    """
+    segmentation = segmentation if segmentation is not None else segment(photo)
+    mask = segmentation.mask
+    if mask.shape != photo.shape:
+        raise ValueError(f"the mask is {mask.shape}, the photo {photo.shape}; segment the same photo")
+    if not segmentation.found or not mask.any():
+        return LesionLooks()
+    part = cut_out(photo, mask)
+    if not part.mask.any():
+        return LesionLooks()
+    ring, _ = ring_around(part.mask, part.inside)
+    linear = srgb_to_linear(part.pixels)
+    lab = linear_to_lab(linear)
+    lesion, skin = part.mask & part.clear, ring & part.clear
+    tbp: dict[str, float | None] = dict.fromkeys(TBP_COLUMNS)
+    tbp |= _shape_columns(part, mask, photo.meta.px_per_mm)
+    colours: tuple[ColourCluster, ...] = ()
+    tone = skin_tone(linear, skin)
+    width = spread = None
+    if lesion.sum() >= max(_MIN_PIXELS, _MIN_CLEAR * part.mask.sum()):
+        tbp |= _inside_columns(lab, lesion, part.mask)
+        if tone is not None:
+            tbp |= _outside_columns(lab, lesion, skin)
+            colours = named_colours(lab, lesion, np.array([tone.lightness, tone.a, tone.b], np.float32))
+            width, spread = _border_width(lab[..., 0], part)
+    scale = photo.meta.px_per_mm
+    return LesionLooks(
+        tone=tone,
+        light=illumination(linear, skin),
+        colours=colours,
+        border_width_px=_round(width),
+        border_width_mm=_round(width / scale) if width is not None and scale is not None else None,
+        border_width_spread=_round(spread),
+        tbp=MappingProxyType({name: _round(value) for name, value in tbp.items()}),
+    )
+
+
+def named_colours(lab: Lab, lesion: NDArray[np.bool_], skin: Lab) -> tuple[ColourCluster, ...]:
+    """Clusters of the lesion's Lab colours, named beside a skin of Lab (3,); those of one name together.
+
+    Deterministic k-means: the first centres are the means of equal parts of the pixels sorted by lightness.
+    """
+    smooth, _ = masked_blur(lab, lesion, _BLUR * max(lesion.shape))
+    values = smooth[lesion].astype(np.float32)
+    parts = np.array_split(values[np.argsort(values[:, 0], kind="stable")], min(_CLUSTERS, len(values)))
+    centres = np.stack([part.mean(axis=0) for part in parts])
+    label = np.zeros(len(values), np.intp)
+    for _ in range(_PASSES):
+        # The squared distance less what is common to all centres.
+        label = np.argmin((centres**2).sum(axis=1)[None, :] - 2 * values @ centres.T, axis=1)
+        count = np.bincount(label, minlength=len(centres))
+        sums = np.stack([np.bincount(label, weights=values[:, i], minlength=len(centres)) for i in range(3)], axis=1)
+        centres = np.where(count[:, None] > 0, sums / np.maximum(count, 1)[:, None], centres).astype(np.float32)
+    share = np.bincount(label, minlength=len(centres)) / len(values)
+    codes = name_colours(centres, skin)
+    found = []
+    for code in np.unique(codes):
+        of_name = (codes == code) & (share >= _MIN_SHARE)
+        total = float(share[of_name].sum())
+        if total > 0:
+            mean = (centres[of_name] * share[of_name][:, None]).sum(axis=0) / total
+            name = "skin" if code == 0 else COLOURS[code - 1]
+            lightness, a, b = (round(float(value), 4) for value in mean)
+            found.append(ColourCluster(name, round(total, _DIGITS), (lightness, a, b)))
+    return tuple(sorted(found, key=lambda cluster: (-cluster.share, cluster.name)))
+
+
+def _shape_columns(part: CutOut, mask: NDArray[np.bool_], px_per_mm: float | None) -> dict[str, float | None]:
+    outline = trace(part.mask)
+    if outline is None:
+        return {"tbp_lv_areaMM2": float(mask.sum()) / px_per_mm**2} if px_per_mm is not None else {}
+    by_axis = shape_asymmetry_by_axis(part.mask)
+    half = len(by_axis) // 2
+    best = int(np.argmin(np.round(by_axis, _DIGITS)))
+    columns: dict[str, float | None] = {
+        "tbp_lv_area_perim_ratio": outline.perimeter**2 / outline.area,
+        "tbp_lv_eccentricity": eccentricity(part.mask),
+        "tbp_lv_symm_2axis": max(0.0, float(by_axis[(best + half) % len(by_axis)])),
+        "tbp_lv_symm_2axis_angle": best * 180.0 / len(by_axis),
+    }
+    if px_per_mm is not None:
+        longest, across = (length * part.native_px / px_per_mm for length in outline.diameters())
+        columns |= {
+            "clin_size_long_diam_mm": longest,
+            "tbp_lv_minorAxisMM": across,
+            "tbp_lv_perimeterMM": outline.perimeter * part.native_px / px_per_mm,
+            "tbp_lv_areaMM2": float(mask.sum()) / px_per_mm**2,
+        }
+    return columns
+
+
+def _inside_columns(lab: Lab, lesion: NDArray[np.bool_], mask: NDArray[np.bool_]) -> dict[str, float | None]:
+    values = lab[lesion].astype(np.float64)
+    lightness, a, b = values.mean(axis=0)
+    spread = values.std(axis=0)
+    rows, columns = np.nonzero(mask)
+    y, x = np.nonzero(lesion)
+    away = np.hypot(x - columns.mean(), y - rows.mean())
+    ring = np.minimum((away / (away.max() + 1e-6) * _RINGS).astype(np.intp), _RINGS - 1)
+    radial = [float(values[ring == i].std(axis=0).mean()) for i in range(_RINGS) if (ring == i).sum() >= _MIN_PIXELS]
+    return {
+        "tbp_lv_L": float(lightness),
+        "tbp_lv_A": float(a),
+        "tbp_lv_B": float(b),
+        "tbp_lv_C": float(np.hypot(a, b)),
+        "tbp_lv_H": float(np.degrees(np.arctan2(b, a))),
+        "tbp_lv_stdL": float(spread[0]),
+        "tbp_lv_color_std_mean": float(spread.mean()),
+        "tbp_lv_radial_color_std_max": max(radial, default=None),
+    }
+
+
+def _outside_columns(lab: Lab, lesion: NDArray[np.bool_], skin: NDArray[np.bool_]) -> dict[str, float | None]:
+    outside = lab[skin].astype(np.float64)
+    lightness, a, b = outside.mean(axis=0)
+    delta = lab[lesion].astype(np.float64).mean(axis=0) - outside.mean(axis=0)
+    return {
+        "tbp_lv_Lext": float(lightness),
+        "tbp_lv_Aext": float(a),
+        "tbp_lv_Bext": float(b),
+        "tbp_lv_Cext": float(np.hypot(a, b)),
+        "tbp_lv_Hext": float(np.degrees(np.arctan2(b, a))),
+        "tbp_lv_stdLExt": float(outside[:, 0].std()),
+        "tbp_lv_deltaL": float(delta[0]),
+        "tbp_lv_deltaA": float(delta[1]),
+        "tbp_lv_deltaB": float(delta[2]),
+        "tbp_lv_deltaLB": float(np.hypot(delta[0], delta[2])),
+    }
+
+
+def _border_width(lightness: NDArray[np.float32], part: CutOut) -> tuple[float | None, float | None]:
+    """(median, spread) of the distance from 10% to 90% of the way from lesion to skin, native pixels."""
+    import cv2
+
+    outline = trace(part.mask)
+    if outline is None:
+        return None, None
+    points = outline.points[:: max(1, len(outline.points) // _PROFILE_PLACES)]
+    tangent = np.roll(points, -1, axis=0) - np.roll(points, 1, axis=0)
+    normal = (
+        np.column_stack([tangent[:, 1], -tangent[:, 0]]) / np.maximum(np.linalg.norm(tangent, axis=1), 1e-9)[:, None]
+    )
+    reach = max(3.0, _PROFILE_REACH * float(np.sqrt(part.mask.sum() / np.pi)))
+    offsets = np.linspace(-reach, reach, _PROFILE_STEPS)
+    x = (points[:, :1] + normal[:, :1] * offsets).astype(np.float32)
+    y = (points[:, 1:] + normal[:, 1:] * offsets).astype(np.float32)
+    profile = cv2.remap(lightness, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float64)
+    seen = cv2.remap(part.clear.astype(np.float32), x, y, cv2.INTER_LINEAR, borderValue=0.0).min(axis=1) > 0.99
+    edge = _PROFILE_STEPS // 6
+    low, high = profile[:, :edge].mean(axis=1), profile[:, -edge:].mean(axis=1)
+    # Outwards the normal may point to either end; lesions are darker, but some are not.
+    contrast = high - low
+    use = seen & (np.abs(contrast) >= _MIN_CONTRAST)
+    if use.sum() < _PROFILE_PLACES // 10:
+        return None, None
+    way = (profile[use] - low[use, None]) / contrast[use, None]
+    # Steps between a tenth and nine tenths: not thrown off by texture that crosses either twice.
+    between = ((way > 0.1) & (way < 0.9)).sum(axis=1) * (offsets[1] - offsets[0]) * part.native_px
+    quartiles = np.percentile(between, [25, 50, 75])
+    middle = max(float(quartiles[1]), 1e-6)
+    return middle, float(quartiles[2] - quartiles[0]) / middle
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{_DIGITS}g}")
