@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.imaging.features import Scene, bound, masked_blur, unit_coordinates
+from longderm.imaging.outline import share_at_edge
 
 #: Components per level that are considered; further ones are specks.
 _PER_LEVEL = 3
@@ -137,11 +138,8 @@ def _describe(scene: Scene, maps: _Maps, mask: NDArray[np.bool_]) -> tuple[list[
     contour = max(contours, key=cv2.contourArea)
     perimeter = float(cv2.arcLength(contour, True))
     hull_area = max(float(cv2.contourArea(cv2.convexHull(contour))), 1.0)
-    eroded = cv2.erode(
-        inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
-    )
     points = contour[:, 0, :]
-    at_edge = float((eroded[points[:, 1], points[:, 0]] == 0).mean())
+    at_edge = share_at_edge(points, inside)
     across, down = unit_coordinates((height, width))
     x0 = float((mask * across).sum() / area)
     y0 = float((mask * down).sum() / area)
