@@ -34,7 +34,7 @@ from longderm.bench.registration_pairs import (
 from longderm.bench.registration_peers import METHODS, Answer
 from longderm.bench.registration_report import SUCCESS_BELOW_DEFORMED, print_table, summarise
 from longderm.registration.similarity import Matrix, apply, scale_of
-from longderm.registration.threads import one_thread
+from longderm.threads import one_thread
 
 #: Pairs that are aligned by one process, then by two, to see whether the second brings as much.
 _SCALING_PAIRS = 40

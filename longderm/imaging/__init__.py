@@ -6,19 +6,25 @@ from longderm.imaging.grid import preview
 from longderm.imaging.measures import Measures, measure
 from longderm.imaging.quality import Quality, assess_quality
 from longderm.imaging.segmentation import Segmentation, segment
+from longderm.imaging.sight import Sight, see
+from longderm.imaging.structures import Structures, find_structures
 
 __all__ = [
     "Measures",
     "Quality",
     "Segmentation",
+    "Sight",
+    "Structures",
     "assess_quality",
     "field_of_view",
+    "find_structures",
     "glare_mask",
     "hair_mask",
     "linear_to_lab",
     "linear_to_srgb",
     "measure",
     "preview",
+    "see",
     "segment",
     "srgb_to_lab",
     "srgb_to_linear",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from longderm.models import Release
 from longderm.photo import Photo
+from longderm.threads import one_thread
 
 if TYPE_CHECKING:
     from longderm.models.lesion_network import LesionNetwork
@@ -64,7 +65,7 @@ def look(network: LesionNetwork, square: NDArray[np.uint8], photo_shape: tuple[i
 
     # Always the same batch: its size would change the last bits.
     pair = torch.from_numpy(np.stack([square, square[:, ::-1]]))
-    with torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         logits = network(normalise(pair))
         outline = torch.sigmoid(logits.outline[:, 0]).numpy()
         marks = logits.structure_map.numpy()

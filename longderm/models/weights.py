@@ -24,6 +24,8 @@ def write_network(network: LesionNetwork, folder: Path) -> dict[str, Any]:
 
     state = {name: value.to(torch.float16).contiguous() for name, value in fold(network).state_dict().items()}
     save_file(state, folder / WEIGHTS_FILE)
+    # The library writes for the owner alone; a release is for everybody who may read the folder.
+    (folder / WEIGHTS_FILE).chmod((folder / WEIGHTS_FILE).stat().st_mode | 0o044)
     return asdict(network.architecture)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from longderm.models.lesion_network import LesionNetwork
+    from longderm.training.examples import Example
 
 #: Passes between two looks at the held-out photos.
 _CHECK_EVERY = 5
@@ -26,7 +29,6 @@ def train_segmentation(
     device: str = "auto",
     threads: int = 0,
     progress: bool = True,
-    stop_after: int | None = None,
 ) -> dict[str, Any]:
     """Train the lesion network on the "train" split of an ISIC-layout folder; go on where an earlier call stopped.
 
@@ -74,11 +76,32 @@ def train_segmentation(
             out,
             chosen,
             check=check,
-            progress=lambda done, total, text: advance(done, total, text),
-            stop_after=stop_after,
+            progress=advance,
         )
-    del network
-    return {"out": str(out)}
+        say("calibrating", 0)
+        write_release(network, held, settings, out / "segmentation")
+    return {"out": str(out), "release": str(out / "segmentation")}
+
+
+def write_release(network: LesionNetwork, held: list[Example], settings: TrainingSettings, folder: Path) -> None:
+    """Write weights and config of a release, calibrated on the photos `held` out of the training.
+
+    A card, figures and hashes make it complete (`longderm.models.releases.write_hashes`).
+    """
+    from longderm.models.weights import read_network, write_network
+    from longderm.training.calibrate import calibrate
+
+    folder.mkdir(parents=True, exist_ok=True)
+    side_px = settings.sides_px[-1]
+    config: dict[str, Any] = {
+        "network": {"side_px": side_px, "architecture": write_network(network.cpu(), folder)},
+        "training": asdict(settings),
+    }
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    # What is written in half precision is what is calibrated.
+    config |= calibrate(read_network(folder), held, side_px, settings.seed)
+    path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
 def _device(name: str) -> torch.device:

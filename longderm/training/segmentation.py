@@ -35,9 +35,9 @@ class TrainingSettings:
     """
 
     seed: int = 0
-    passes: int = 80
+    passes: int = 66
     batch_size: int = 24
-    sides_px: tuple[int, ...] = (192, 256)
+    sides_px: tuple[int, ...] = (160, 192, 256)
     peak_rate: float = 2e-3
     weight_decay: float = 0.03
     held_share: float = 0.125
@@ -62,23 +62,18 @@ def train(
     architecture: Architecture | None = None,
     check: Callable[[LesionNetwork, int], dict[str, float]] | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
-    stop_after: int | None = None,
 ) -> LesionNetwork:
     """Train until `settings.passes` are done and return the averaged network.
 
     `out`/checkpoint.pt is written after each pass and, where it is there, continued; `out`/log.jsonl gets a line per
-    pass, with what `check(network, passes)` says. stop_after: leave after so many passes of this call.
-    Raises UsageError where the checkpoint is of other settings.
+    pass, with what `check(network, passes)` says. Raises UsageError where the checkpoint is of other settings.
     """
     run = _start(settings, device, architecture or Architecture(), out / "checkpoint.pt")
     steps = batches_per_pass(source, settings.batch_size)
     if steps == 0:
         raise UsageError(f"a pass needs at least {settings.batch_size} photos; there are {len(source.photos)}")
     total = steps * settings.passes
-    began_at = run.done_passes
     for index in range(run.done_passes, settings.passes):
-        if stop_after is not None and index - began_at >= stop_after:
-            break
         # Dropout draws anew in each pass, so that a continued run draws the same.
         torch.manual_seed(settings.seed * 100_003 + index)
         side = settings.sides_px[index * len(settings.sides_px) // settings.passes]
