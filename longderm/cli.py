@@ -211,7 +211,7 @@ def segmentation(
     folder: Path,
     *,
     out: Path,
-    passes: int = 66,
+    passes: int = 50,
     seed: int = 0,
     held_share: float = 0.125,
     simulated_patients: int = 40,

@@ -40,10 +40,11 @@ def train_segmentation(
     import cv2
     import torch
 
+    from longderm.models.lesion_network import Architecture
     from longderm.training.batches import Source
     from longderm.training.examples import hold_out, read_examples, read_index, simulate_examples
     from longderm.training.held_out import check_outlines
-    from longderm.training.segmentation import train
+    from longderm.training.segmentation import read_checkpoint, train
 
     chosen = _device(device)
     if threads:
@@ -54,6 +55,8 @@ def train_segmentation(
     rows = [row for row in read_index(folder) if row["split"] == "train"]
     if not rows:
         raise SourceNotFoundError("index.csv has no photo of split train")
+    # Before minutes are spent on reading photos.
+    read_checkpoint(out / "checkpoint.pt", settings, Architecture(), chosen)
     names, held_names = hold_out(rows, settings.held_share, settings.seed)
     with _bar(progress) as (say, advance):
         say("reading photos", len(names) + len(held_names))

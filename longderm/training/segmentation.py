@@ -35,9 +35,9 @@ class TrainingSettings:
     """
 
     seed: int = 0
-    passes: int = 66
+    passes: int = 50
     batch_size: int = 24
-    sides_px: tuple[int, ...] = (160, 192, 256)
+    sides_px: tuple[int, ...] = (160, 160, 192, 192, 256)
     peak_rate: float = 2e-3
     weight_decay: float = 0.03
     held_share: float = 0.125
@@ -105,6 +105,18 @@ def train(
     return run.average.eval()
 
 
+def read_checkpoint(
+    path: Path, settings: TrainingSettings, architecture: Architecture, device: torch.device
+) -> dict[str, Any] | None:
+    """What a run has saved, or None where there is nothing. Raises UsageError where it is of other settings."""
+    if not path.is_file():
+        return None
+    held: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    if held["settings"] != _described(settings, architecture):
+        raise UsageError(f"{path} is of a run with other settings; give them, or another --out")
+    return held
+
+
 def rate_at(step: int, total: int, peak: float) -> float:
     """The learning rate of a step: a linear rise, then a cosine down."""
     rise = max(1, round(total * _RISE_SHARE))
@@ -135,10 +147,8 @@ def _start(settings: TrainingSettings, device: torch.device, architecture: Archi
         {"params": others, "weight_decay": 0.0},
     ]
     run = Run(network, average, torch.optim.AdamW(groups, lr=settings.peak_rate))
-    if saved.is_file():
-        held = torch.load(saved, map_location=device, weights_only=True)
-        if held["settings"] != _described(settings, architecture):
-            raise UsageError(f"{saved} is of a run with other settings; give them, or another --out")
+    held = read_checkpoint(saved, settings, architecture, device)
+    if held is not None:
         network.load_state_dict(held["network"])
         average.load_state_dict(held["average"])
         run.optimiser.load_state_dict(held["optimiser"])
