@@ -1,7 +1,12 @@
 """Training: it learns, a run that was cut off ends as one that was not, and what it releases can be used."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +20,7 @@ from longderm.models.lesion_network import Architecture, LesionNetwork, Sight
 from longderm.photo import Photo
 from longderm.training.batches import Source, draw_pass
 from longderm.training.calibrate import fit_calibration
+from longderm.training.examples import read_examples
 from longderm.training.lesion import train_segmentation, write_release
 from longderm.training.losses import known_loss, marks_loss, outline_loss, total_loss
 from longderm.training.segmentation import TrainingSettings, rate_at, train
@@ -24,20 +30,33 @@ BRIEF = TrainingSettings(seed=3, passes=3, batch_size=4, sides_px=(32, 64), peak
 CPU = torch.device("cpu")
 
 
-class CutOffError(Exception):
-    pass
+#: Trains as below, but its process is killed in the middle of the second pass of three.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_training import BRIEF, CPU, SMALL, Source, read_examples, train
+
+from longderm.threads import one_thread
+
+def kill(done, total, text):
+    if done == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+with one_thread():
+    train(Source(read_examples(folder, sys.argv[3:]), []), BRIEF, out, CPU, SMALL, progress=kill)
+"""
 
 
-def test_a_run_that_was_cut_off_ends_as_one_that_was_not(painted, tmp_path):
-    source = Source(painted[:8], [])
+def test_a_run_that_was_killed_ends_as_one_that_was_not(isic_folder, tmp_path):
+    names = [f"P{index:02}" for index in range(8)]
+    source = Source(read_examples(isic_folder, names), [])
     whole = train(source, BRIEF, made(tmp_path / "whole"), CPU, SMALL)
-
-    def cut_off(done, total, text):
-        if done == 5:  # in the middle of the second pass of three
-            raise CutOffError
-
-    with pytest.raises(CutOffError):
-        train(source, BRIEF, made(tmp_path / "cut"), CPU, SMALL, progress=cut_off)
+    command = [sys.executable, "-c", KILLED, str(isic_folder), str(made(tmp_path / "cut")), *names]
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert len((tmp_path / "cut" / "log.jsonl").read_text().splitlines()) == 1
     continued = train(source, BRIEF, tmp_path / "cut", CPU, SMALL)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, continued.state_dict()[name]), name
@@ -54,8 +73,9 @@ def test_a_checkpoint_of_other_settings_is_refused(painted, tmp_path):
 
 
 def test_it_learns_where_lesions_are_and_its_release_draws_them(painted, tmp_path):
-    settings = replace(BRIEF, passes=120, sides_px=(64,), peak_rate=1e-2)
-    network = train(Source(painted[:9], []), settings, made(tmp_path), CPU, SMALL)
+    settings = replace(BRIEF, passes=16, batch_size=8, sides_px=(64,), peak_rate=1e-2)
+    # Each photo several times a pass: saving after each pass takes longer than so short a pass.
+    network = train(Source(painted[:9] * 6, []), settings, made(tmp_path), CPU, SMALL)
     held = painted[9:]
     write_release(network, held, settings, tmp_path / "segmentation")
     config = json.loads((tmp_path / "segmentation" / "config.json").read_text())
