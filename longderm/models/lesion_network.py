@@ -33,7 +33,7 @@ class Architecture:
     structures: int = 5
 
 
-class Sight(NamedTuple):
+class Logits(NamedTuple):
     """What the network says of a batch, as logits.
 
     outline: (B, 1, S / 2, S / 2); coarse: (B, 1, S / 8, S / 8), the same outline from the coarser features;
@@ -76,7 +76,7 @@ class LesionNetwork(nn.Module):
         self.structures = nn.Linear(widths[-1] + 2 * decoder[2] + shape.structures, shape.structures)
         self.presence = nn.Linear(2 * widths[-1] + 1, 1)
 
-    def forward(self, photos: Tensor) -> Sight:
+    def forward(self, photos: Tensor) -> Logits:
         """Photos float (B, 3, S, S), normalised (see `normalise`), S a multiple of `STRIDE_PX`."""
         features = [self.stem(photos)]
         for stage in self.stages:
@@ -98,7 +98,7 @@ class LesionNetwork(nn.Module):
 
         summary = torch.cat([whole, marked.mean(dim=(2, 3)), marked.amax(dim=(2, 3)), _soft_peak(structure_map)], dim=1)
         presence = torch.cat([whole, peak, _soft_peak(coarse)], dim=1)
-        return Sight(
+        return Logits(
             self.outline(finest),
             coarse,
             structure_map,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from longderm.models.lesion_network import Sight
+from longderm.models.lesion_network import Logits
 from longderm.training.batches import Batch, split_marks
 
 #: Weights of the parts beside the outline (1). Structures share the features and must not outweigh the outline.
@@ -15,16 +15,16 @@ COARSE_WEIGHT, MAP_WEIGHT, STRUCTURES_WEIGHT, PRESENCE_WEIGHT = 0.3, 0.5, 0.3, 0
 _SMOOTH = 1.0
 
 
-def total_loss(sight: Sight, batch: Batch) -> Tensor:
+def total_loss(logits: Logits, batch: Batch) -> Tensor:
     """The weighted sum of all parts, averaged over the batch."""
     target = batch.mask.to(torch.float32)[:, None] / 255
-    outline = functional.interpolate(sight.outline.float(), size=target.shape[2:], mode="bilinear")
-    coarse_target = functional.avg_pool2d(target, target.shape[2] // sight.coarse.shape[2])
-    loss = outline_loss(outline, target) + COARSE_WEIGHT * outline_loss(sight.coarse.float(), coarse_target)
-    marks = split_marks(batch.marks, batch.marks.shape[1] // sight.structure_map.shape[2])
-    loss = loss + MAP_WEIGHT * marks_loss(sight.structure_map.float(), marks, batch.marked)
-    loss = loss + STRUCTURES_WEIGHT * known_loss(sight.structures.float(), batch.shown)
-    return loss + PRESENCE_WEIGHT * known_loss(sight.presence.float(), batch.presence)
+    outline = functional.interpolate(logits.outline.float(), size=target.shape[2:], mode="bilinear")
+    coarse_target = functional.avg_pool2d(target, target.shape[2] // logits.coarse.shape[2])
+    loss = outline_loss(outline, target) + COARSE_WEIGHT * outline_loss(logits.coarse.float(), coarse_target)
+    marks = split_marks(batch.marks, batch.marks.shape[1] // logits.structure_map.shape[2])
+    loss = loss + MAP_WEIGHT * marks_loss(logits.structure_map.float(), marks, batch.marked)
+    loss = loss + STRUCTURES_WEIGHT * known_loss(logits.structures.float(), batch.shown)
+    return loss + PRESENCE_WEIGHT * known_loss(logits.presence.float(), batch.presence)
 
 
 def outline_loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -85,8 +85,8 @@ def train(
                 group["lr"] = rate_at(step, total, settings.peak_rate)
             batch = batch.to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=helps_bf16(device)):
-                sight = run.network(normalise(batch.pixels))
-            loss = total_loss(sight, batch)
+                logits = run.network(normalise(batch.pixels))
+            loss = total_loss(logits, batch)
             run.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(run.network.parameters(), _MAX_GRADIENT)

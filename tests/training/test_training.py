@@ -16,7 +16,7 @@ from longderm.errors import SourceNotFoundError, StageError, UsageError
 from longderm.imaging import find_structures, segment
 from longderm.imaging.fit import dice
 from longderm.models import Release
-from longderm.models.lesion_network import Architecture, LesionNetwork, Sight
+from longderm.models.lesion_network import Architecture, LesionNetwork, Logits
 from longderm.photo import Photo
 from longderm.training.batches import Source, draw_pass
 from longderm.training.calibrate import fit_calibration
@@ -161,7 +161,7 @@ def test_every_part_of_the_network_is_taught(painted):
     torch.manual_seed(0)
     network = LesionNetwork(SMALL).train()
     batch = next(iter(draw_pass(Source(painted, []), 64, 8, seed=0, index=0)))
-    sight: Sight = network(torch.randn(8, 3, 64, 64))
+    sight: Logits = network(torch.randn(8, 3, 64, 64))
     total_loss(sight, batch).backward()
     assert [name for name, value in network.named_parameters() if value.grad is None] == []
 
