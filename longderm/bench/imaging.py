@@ -132,9 +132,9 @@ def _run(
         pictures = sorted(pictures, key=lambda picture: picture[:2])[:_SHEET_PHOTOS]
         stages.append(_time_stages(example.photo, used))
         if uses_network(used) and example.marks is not None:
-            found = find_structures(example.photo, used)
-            assert found is not None  # the bench's photos are dermoscopic
-            structures.add(found, example.marks)
+            seen = find_structures(example.photo, used)
+            assert seen is not None  # the bench's photos are dermoscopic
+            structures.add(seen, example.marks)
         tiles = lesion_free_tiles(example.photo.pixels, example.mask, np.random.default_rng([seed, index]), tiles=1)
         for tile in tiles:
             for name, method in methods.items():
@@ -143,15 +143,15 @@ def _run(
         raise SourceNotFoundError(f"no photos of split {split!r} with a mask; is index.csv there?")
     _draw_worst(out / "worst.png", pictures)
     figures = {name: summarise(rows[name], bare[name], seed) for name in methods}
-    seen = structures.summarise(seed)
+    marked = structures.summarise(seed)
     _print(figures)
-    _print_structures(seen)
+    _print_structures(marked)
     return {
         "photos": len(stages),
         "source": f"{Path(photos).name}, {split}" if photos else f"simulated, {patients} patients, seed {seed}",
         "cpu_seconds_quality_segment_measure": round(float(np.median(stages)), 4),
         "methods": figures,
-        "structures": seen,
+        "structures": marked,
     }
 
 
@@ -289,7 +289,7 @@ def _load(folder: Path, name: str) -> Example:
         name,
         photo,
         _read_mask(sorted((folder / "masks").glob(f"{name}*"))[0]),
-        cv2.imread(str(marks[0]), cv2.IMREAD_UNCHANGED) if marks else None,
+        np.asarray(cv2.imread(str(marks[0]), cv2.IMREAD_UNCHANGED), dtype=np.uint8) if marks else None,
     )
 
 
@@ -331,14 +331,14 @@ def _print(figures: dict[str, dict[str, Any]]) -> None:
         print(f"{key:<30}" + "".join(f"{_text(cell):>22}" for cell in cells))
 
 
-def _print_structures(seen: dict[str, Any] | None) -> None:
-    if seen is None:
+def _print_structures(marked: dict[str, Any] | None) -> None:
+    if marked is None:
         return
-    columns = list(next(iter(seen["structures"].values())))
+    columns = list(next(iter(marked["structures"].values())))
     print(f"\n{'structures':<18}" + "".join(f"{name:>20}" for name in columns))
-    for name, figures in seen["structures"].items():
+    for name, figures in marked["structures"].items():
         print(f"{name:<18}" + "".join(f"{_text(figures[column]):>20}" for column in columns))
-    print(f"Jaccard over all {seen['jaccard_over_all']} ({_text(seen['jaccard_over_all_interval'])})")
+    print(f"Jaccard over all {marked['jaccard_over_all']} ({_text(marked['jaccard_over_all_interval'])})")
 
 
 def _text(cell: Any) -> str:

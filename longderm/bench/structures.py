@@ -38,7 +38,7 @@ class Tally:
             [cv2.resize(plane.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for plane in found.marks]
         )
         self.probabilities.append(found.probability)
-        self.present.append(planes.any(axis=(1, 2)))
+        self.present.append(np.asarray(planes.any(axis=(1, 2))))
         self.both.append((planes & drawn).sum(axis=(1, 2)))
         self.either.append((planes | drawn).sum(axis=(1, 2)))
 
