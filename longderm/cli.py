@@ -35,6 +35,9 @@ Pattern = Annotated[
     str | None, Parameter(name="--pattern", help='Identity in the path, such as "{patient}/{lesion}/{date}*".')
 ]
 
+train = App(name="train", help="Train a network on a folder of photos, on the CPU or a GPU.")
+app.command(train)
+
 
 @app.command
 def demo(*, out: Path = Path("longderm-demo"), json_: AsJson = False) -> None:
@@ -201,6 +204,48 @@ def simulate(out: Path, *, patients: int, seed: int, workers: int = 0, json_: As
     _print(
         {"out": str(out), "photos": made.photos}, json_, f"{made.photos} photos of {patients} patients\nArchive: {out}"
     )
+
+
+@train.command
+def segmentation(
+    folder: Path,
+    *,
+    out: Path,
+    passes: int = 50,
+    seed: int = 0,
+    held_share: float = 0.125,
+    simulated_patients: int = 40,
+    device: str = "auto",
+    threads: int = 0,
+    json_: AsJson = False,
+) -> None:
+    """Train the network that draws outlines and sees structures; call it again to go on after an interruption.
+
+    Parameters
+    ----------
+    folder
+        images/, masks/, index.csv (isic_id, split, a column per structure); structures/ where there are marks.
+    out
+        Folder for the checkpoint, the log and, at the end, the release.
+    passes
+        How often each photo of split "train" is seen.
+    seed
+        The same seed gives the same weights on the same kind of machine.
+    held_share
+        Share of the train photos that is kept out to calibrate by.
+    simulated_patients
+        Simulated patients whose photos are mixed in; 0 for none.
+    device
+        auto, cpu or cuda.
+    threads
+        Threads of the CPU; 0 means one per core.
+    """
+    from longderm.training.lesion import train_segmentation
+    from longderm.training.segmentation import TrainingSettings
+
+    settings = TrainingSettings(seed=seed, passes=passes, held_share=held_share, simulated_patients=simulated_patients)
+    summary = train_segmentation(folder, out, settings, device, threads, progress=not json_)
+    _print(summary, json_, f"Release: {summary['release']}")
 
 
 @app.command

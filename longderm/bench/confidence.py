@@ -96,8 +96,8 @@ def _candidates(spec: PairSpec, folder: Path) -> list[Row]:
     from longderm.photo import Photo
     from longderm.registration import prepare
     from longderm.registration.alignment import candidates
-    from longderm.registration.threads import one_thread
     from longderm.registration.verify import confidence_features
+    from longderm.threads import one_thread
 
     pair = make_pair(spec, folder)
     rows = []

@@ -1,12 +1,14 @@
-"""Masks against experts' masks, side by side with Otsu: overlap, lesions missed, lesions found on bare skin, time.
+"""Masks against experts' masks, side by side with peers: overlap, lesions missed, lesions found on bare skin, time.
 
-Photos: an ISIC-layout folder (images/, masks/, and index.csv where it has splits), or simulated visits with their true
-masks. Dice counts 0 where a method finds nothing. Intervals are 95%, from resampling photos. Time is CPU time.
+Photos: an ISIC-layout folder (images/, masks/, and index.csv where it has splits; structures/ where experts marked
+them), or simulated visits with their true masks. Dice counts 0 where a method finds nothing. Intervals are 95%, from
+resampling photos. Time is CPU time on one thread.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,19 +19,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.bench.outline_peers import Answer, grabcut, otsu
+from longderm.bench.statistics import wilson
+from longderm.bench.structures import Tally
 from longderm.errors import SourceNotFoundError, UsageError
-from longderm.imaging import Segmentation, assess_quality, measure, segment
-from longderm.imaging.candidates import fill_holes
+from longderm.imaging import Segmentation, assess_quality, find_structures, measure, segment
 from longderm.imaging.fit import SIDE_PX, dice, fit_segmenter, lesion_free_tiles
+from longderm.imaging.segmentation import DEFAULT_VERSION
+from longderm.imaging.sight import see, uses_network
 from longderm.models import Release, load_release
+from longderm.models.releases import hash_file
 from longderm.photo import Photo
+from longderm.threads import one_thread
+
+Method = Callable[[Photo], Answer]
 
 #: ISIC 2018's score counts an overlap (Jaccard) below this as 0 (Codella et al. 2019, arXiv 1902.03368).
 JACCARD_THRESHOLD = 0.65
 #: Resamples behind an interval.
 _RESAMPLES = 2000
-#: What the peer smooths by before it thresholds (share of the longer side).
-_OTSU_BLUR = 0.01
+#: Peers and the first release, which others are held against.
+_PEERS: dict[str, Method] = {"otsu": otsu, "grabcut": grabcut}
+_FIRST_RELEASE = "0.1.0"
 #: Failures drawn on the contact sheet, and the size of one picture.
 _SHEET_PHOTOS, _SHEET_COLUMNS, _SHEET_SIDE_PX = 48, 8, 200
 #: Settings of a fitted release that are chosen, not fitted: see the card.
@@ -45,11 +56,12 @@ _CHOSEN = {
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A photo with the mask that counts as true."""
+    """A photo with the mask that counts as true, and experts' marks of structures (a bit each) where there are any."""
 
     name: str
     photo: Photo
     mask: NDArray[np.bool_]
+    marks: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +74,6 @@ class Row:
     seconds: float
     quality: float
     confidence: float
-
-
-Method = Callable[[Photo], tuple[NDArray[np.bool_], bool, float]]
 
 
 def run(
@@ -80,21 +89,29 @@ def run(
 ) -> dict[str, Any]:
     """Compare masks with the true ones over a folder's `split`, or over `patients` simulated patients; prints a table.
 
-    limit: at most so many photos, evenly picked; release: folder of a release that is not in the registry; fit: 1 fits
-    a release to the folder's "train" split and to as many other simulated patients first, and writes it to
-    `out`/segmentation. The worst photos are drawn on `out`/worst.png (green: true, red: drawn).
+    limit: at most so many photos, evenly picked; release: version of a release, or folder of one that is not in the
+    registry; fit: 1 fits a release of colour scores to the folder's "train" split and to as many other simulated
+    patients first, looked at on copies of `side` pixels, and writes it to `out`/segmentation. The worst photos are
+    drawn on `out`/worst.png (green: true, red: drawn).
     """
-    if fit and not photos:
-        raise UsageError("--fit needs --photos, a folder with images/, masks/ and index.csv")
-    if fit:
-        write_release(out, Path(photos), seed, limit, patients, side)
-        release = str(out / "segmentation")
+    with one_thread():
+        if fit:
+            if not photos:
+                raise UsageError("--fit needs --photos, a folder with images/, masks/ and index.csv")
+            write_release(out, Path(photos), seed, limit, patients, side)
+        return _run(out, photos, split, limit, patients, seed, str(out / "segmentation") if fit else release)
+
+
+def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: int, release: str) -> dict[str, Any]:
     used = _read_release(release)
     examples = list(_pick(_names(Path(photos), split), limit)) if photos else []
     source: Iterator[Example] = (
         (_load(Path(photos), name) for name in examples) if photos else simulated(out / "archive", patients, seed)
     )
-    methods: dict[str, Method] = {used.name: lambda photo: _ours(photo, used), "otsu": otsu}
+    first = load_release("segmentation", _FIRST_RELEASE)
+    ours = {held.name: held for held in (used, first)}
+    methods: dict[str, Method] = {name: partial(_ours, release=held) for name, held in ours.items()} | _PEERS
+    structures = Tally()
     rows: dict[str, list[Row]] = {name: [] for name in methods}
     bare: dict[str, list[bool]] = {name: [] for name in methods}
     pictures: list[tuple[float, str, Example, NDArray[np.bool_]]] = []
@@ -108,10 +125,14 @@ def run(
             error = float(mask.sum()) / max(1, int(example.mask.sum())) - 1
             overlap = dice(mask, example.mask) if found else 0.0
             rows[name].append(Row(overlap, found, error, seconds, quality, confidence))
-            if name != "otsu":
+            if name == used.name:
                 pictures.append((overlap, example.name, example, mask))
         pictures = sorted(pictures, key=lambda picture: picture[:2])[:_SHEET_PHOTOS]
         stages.append(_time_stages(example.photo, used))
+        if uses_network(used) and example.marks is not None:
+            seen = find_structures(example.photo, used)
+            assert seen is not None  # the bench's photos are dermoscopic
+            structures.add(seen, example.marks)
         tiles = lesion_free_tiles(example.photo.pixels, example.mask, np.random.default_rng([seed, index]), tiles=1)
         for tile in tiles:
             for name, method in methods.items():
@@ -120,12 +141,15 @@ def run(
         raise SourceNotFoundError(f"no photos of split {split!r} with a mask; is index.csv there?")
     _draw_worst(out / "worst.png", pictures)
     figures = {name: summarise(rows[name], bare[name], seed) for name in methods}
+    marked = structures.summarise(seed)
     _print(figures)
+    _print_structures(marked)
     return {
         "photos": len(stages),
         "source": f"{Path(photos).name}, {split}" if photos else f"simulated, {patients} patients, seed {seed}",
         "cpu_seconds_quality_segment_measure": round(float(np.median(stages)), 4),
         "methods": figures,
+        "structures": marked,
     }
 
 
@@ -135,40 +159,33 @@ def summarise(rows: list[Row], bare: list[bool], seed: int = 1) -> dict[str, Any
     jaccard = overlap / (2 - overlap)
     scored = np.where(jaccard >= JACCARD_THRESHOLD, jaccard, 0.0)
     errors = np.abs([row.area_error for row in rows if row.found])
+    confidence = np.array([row.confidence for row in rows])
+    found = [row.found for row in rows]
     picks = np.random.default_rng(seed).integers(0, len(rows), (_RESAMPLES, len(rows)))
 
-    def interval(values: NDArray[np.float64]) -> list[float]:
-        return [round(float(end), 4) for end in np.percentile(values[picks].mean(axis=1), [2.5, 97.5])]
+    def interval(values: NDArray[np.float64], of: Callable[..., Any] = np.mean) -> list[float]:
+        return [round(float(end), 4) for end in np.percentile(of(values[picks], axis=1), [2.5, 97.5])]
 
     return {
         "dice_mean": round(float(overlap.mean()), 4),
         "dice_mean_interval": interval(overlap),
         "dice_median": round(float(np.median(overlap)), 4),
+        "dice_median_interval": interval(overlap, np.median),
         "dice_below_half": round(float((overlap < 0.5).mean()), 4),
+        "dice_below_half_interval": wilson(int((overlap < 0.5).sum()), len(rows)),
         "jaccard_mean": round(float(jaccard.mean()), 4),
         "jaccard_thresholded": round(float(scored.mean()), 4),
         "jaccard_thresholded_interval": interval(scored),
-        "found": round(float(np.mean([row.found for row in rows])), 4),
+        "found": round(float(np.mean(found)), 4),
+        "found_interval": wilson(sum(found), len(rows)),
         "area_error_median": round(float(np.median(errors)), 4) if errors.size else None,
         "area_error_p95": round(float(np.percentile(errors, 95)), 4) if errors.size else None,
         "bare_skin_tiles": len(bare),
         "found_on_bare_skin": round(float(np.mean(bare)), 4) if bare else None,
+        "found_on_bare_skin_interval": wilson(sum(bare), len(bare)),
+        "confidence_to_dice_spearman": _rank_correlation(confidence, overlap),
         "cpu_seconds_median": round(float(np.median([row.seconds for row in rows])), 4),
     }
-
-
-def otsu(photo: Photo) -> tuple[NDArray[np.bool_], bool, float]:
-    """The peer: the darker class of Otsu's threshold on the smoothed grey photo, its largest part without holes."""
-    import cv2
-
-    grey = cv2.cvtColor(photo.pixels, cv2.COLOR_RGB2GRAY)
-    smooth = cv2.GaussianBlur(grey, (0, 0), max(0.5, _OTSU_BLUR * max(photo.shape)))
-    _, dark = cv2.threshold(smooth, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
-    if count == 1:
-        return np.zeros(photo.shape, dtype=np.bool_), False, 0.0
-    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    return fill_holes(labels == largest), True, 1.0
 
 
 def simulated(folder: Path, patients: int, seed: int) -> Iterator[Example]:
@@ -215,20 +232,33 @@ def _ours(photo: Photo, release: Release) -> tuple[NDArray[np.bool_], bool, floa
     return result.mask, result.found, result.confidence
 
 
+def _rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
+    """Spearman's; None where one of them is constant."""
+    from scipy.stats import spearmanr
+
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    return round(float(spearmanr(first, second).statistic), 4)
+
+
 def _time_stages(photo: Photo, release: Release) -> float:
     started = time.process_time()
     assess_quality(photo)
-    measure(photo, segment(photo, release))
+    sight = see(photo, release) if uses_network(release) else None
+    measure(photo, segment(photo, release, sight))
+    if sight is not None:
+        find_structures(photo, release, sight)
     return time.process_time() - started
 
 
-def _read_release(folder: str) -> Release:
-    if not folder:
-        return load_release("segmentation", "0.1.0")
-    path = Path(folder) / "config.json"
+def _read_release(named: str) -> Release:
+    if not named or re.fullmatch(r"\d+\.\d+\.\d+", named):
+        return load_release("segmentation", named or DEFAULT_VERSION)
+    path = Path(named) / "config.json"
     if not path.is_file():
-        raise SourceNotFoundError("--release must name a folder with a config.json in it")
-    return Release("segmentation", "fitted", json.loads(path.read_text()), "", Path(folder))
+        raise SourceNotFoundError("--release must be a version, or name a folder with a config.json in it")
+    digest = "-".join(hash_file(part) for part in sorted(path.parent.iterdir()) if part.is_file())
+    return Release("segmentation", "fitted", json.loads(path.read_text()), digest, path.parent)
 
 
 def _names(folder: Path, split: str) -> list[str]:
@@ -248,10 +278,18 @@ def _pick(names: list[str], limit: int) -> list[str]:
 
 
 def _load(folder: Path, name: str) -> Example:
+    import cv2
+
     from longderm.archive import read_photo
 
     photo = read_photo(sorted((folder / "images").glob(f"{name}.*"))[0])
-    return Example(name, photo, _read_mask(sorted((folder / "masks").glob(f"{name}*"))[0]))
+    marks = sorted((folder / "structures").glob(f"{name}*"))
+    return Example(
+        name,
+        photo,
+        _read_mask(sorted((folder / "masks").glob(f"{name}*"))[0]),
+        np.asarray(cv2.imread(str(marks[0]), cv2.IMREAD_UNCHANGED), dtype=np.uint8) if marks else None,
+    )
 
 
 def _read_mask(path: Path) -> NDArray[np.bool_]:
@@ -289,5 +327,18 @@ def _print(figures: dict[str, dict[str, Any]]) -> None:
     print(f"{'':<30}" + "".join(f"{name:>22}" for name in names))
     for key in next(iter(figures.values())):
         cells = [figures[name][key] for name in names]
-        texts = ["-".join(f"{end:.3f}" for end in cell) if isinstance(cell, list) else str(cell) for cell in cells]
-        print(f"{key:<30}" + "".join(f"{text:>22}" for text in texts))
+        print(f"{key:<30}" + "".join(f"{_text(cell):>22}" for cell in cells))
+
+
+def _print_structures(marked: dict[str, Any] | None) -> None:
+    if marked is None:
+        return
+    columns = list(next(iter(marked["structures"].values())))
+    print(f"\n{'structures':<18}" + "".join(f"{name:>20}" for name in columns))
+    for name, figures in marked["structures"].items():
+        print(f"{name:<18}" + "".join(f"{_text(figures[column]):>20}" for column in columns))
+    print(f"Jaccard over all {marked['jaccard_over_all']} ({_text(marked['jaccard_over_all_interval'])})")
+
+
+def _text(cell: Any) -> str:
+    return "-".join(f"{end:.3f}" for end in cell) if isinstance(cell, (list, tuple)) else str(cell)

@@ -33,10 +33,7 @@ from longderm.bench.registration_pairs import (
 from longderm.bench.registration_peers import METHODS, Answer
 from longderm.bench.registration_report import SUCCESS_BELOW_DEFORMED, print_table, summarise
 from longderm.registration.similarity import Matrix, apply, scale_of
-from longderm.registration.threads import one_thread
-
-#: Pairs that are aligned by one process, then by two, to see whether the second brings as much.
-_SCALING_PAIRS = 40
+from longderm.threads import one_thread
 
 Row = dict[str, Any]
 
@@ -52,6 +49,7 @@ def run(
     failures: str = "",
     tiers: str = "",
     resume: int = 0,
+    scaling_pairs: int = 40,
 ) -> dict[str, Any]:
     """Align `pairs` pairs of every tier and generator, and `impostors` of every kind, with longderm and its peers.
 
@@ -59,6 +57,7 @@ def run(
     peer_pairs: the peers see only the first so many of each; tiers: names parted by commas, all of them without it;
     workers: processes, 0 for one per core; failures: a folder for pictures of what failed. Rows go to
     `out`/pairs.jsonl; resume: 1 goes on after those that an earlier run of these pairs left there.
+    scaling_pairs: so many are aligned by one process, then by two, to see whether the second brings as much; 0: none.
     Raises SourceNotFoundError without that folder.
     """
     folder = checked_folder(Path(photos)) if photos else None
@@ -82,11 +81,8 @@ def run(
             lines.flush()
     figures = summarise(rows)
     print_table(figures)
-    with TemporaryDirectory() as folder_of_pairs:
-        scaling = _scaling(seed, Path(folder_of_pairs))
-    print(f"two processes: {scaling['gain']:.2f} times the pairs of one; at most {scaling['peak_mb']:.0f} MB a worker")
     options = {"pairs": pairs, "impostors": impostors, "peer_pairs": peer_pairs, "seed": seed, "tiers": chosen}
-    return options | {"sources": list(sources), "scaling": scaling} | figures
+    return options | {"sources": list(sources), "scaling": _scaling(seed, scaling_pairs)} | figures
 
 
 def _rows_of(log: Path, specs: Sequence[PairSpec]) -> list[Row]:
@@ -179,14 +175,24 @@ def _draw(folder: Path, name: str, pair: TruePair, answer: Answer, error: float 
     cv2.imwrite(str(folder / f"{name}.png"), small)
 
 
-def _scaling(seed: int, folder: Path) -> dict[str, float]:
+def _scaling(seed: int, pairs: int) -> dict[str, float] | None:
     """How many times the pairs of one process two of them align in the same time, and the memory of one (MB).
 
-    The pairs lie in `folder` as pictures: what renders them would count as the worker's memory.
+    The pairs are read as pictures: what renders them would count as the worker's memory.
     """
-    specs = [PairSpec(SYNTHETIC, "easy", number, seed) for number in range(_SCALING_PAIRS)]
-    with one_thread_processes(2) as pool:
-        files = list(pool.map(partial(_save, folder=folder), specs))
+    if not pairs:
+        return None
+    with TemporaryDirectory() as folder:
+        specs = [PairSpec(SYNTHETIC, "easy", number, seed) for number in range(pairs)]
+        with one_thread_processes(2) as pool:
+            files = list(pool.map(partial(_save, folder=Path(folder)), specs))
+        gain, peak = _gain_of_two(files)
+    print(f"two processes: {gain:.2f} times the pairs of one; at most {peak:.0f} MB a worker")
+    return {"gain": round(gain, 3), "peak_mb": round(peak, 1)}
+
+
+def _gain_of_two(files: list[tuple[Path, Path]]) -> tuple[float, float]:
+    """(pairs a second of two processes over those of one, peak memory of one in MB)."""
     rates, peak = {}, 0.0
     for workers in (1, 2):
         with one_thread_processes(workers) as pool:
@@ -196,7 +202,7 @@ def _scaling(seed: int, folder: Path) -> dict[str, float]:
             spans = [(start, end) for start, end, _ in done]
             busy = sum(end - start for start, end in spans) / workers
             rates[workers] = len(spans) / busy
-    return {"gain": round(rates[2] / rates[1], 3), "peak_mb": round(peak, 1)}
+    return rates[2] / rates[1], peak
 
 
 def _save(spec: PairSpec, folder: Path) -> tuple[Path, Path]:

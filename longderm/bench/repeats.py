@@ -23,7 +23,7 @@ from longderm.bench.registration_peers import METHODS
 from longderm.bench.statistics import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.registration.similarity import Matrix, from_complex, scale_of
-from longderm.registration.threads import one_thread
+from longderm.threads import one_thread
 
 IDENTITY = "identity"
 

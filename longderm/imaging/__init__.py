@@ -9,6 +9,8 @@ from longderm.imaging.measures import Measures, measure
 from longderm.imaging.quality import Quality, assess_quality
 from longderm.imaging.ruler import RulerReading, RulerScale, read_ruler
 from longderm.imaging.segmentation import Segmentation, segment
+from longderm.imaging.sight import Sight, see
+from longderm.imaging.structures import Structures, find_structures
 
 __all__ = [
     "Coverage",
@@ -18,10 +20,13 @@ __all__ = [
     "RulerReading",
     "RulerScale",
     "Segmentation",
+    "Sight",
+    "Structures",
     "assess_coverage",
     "assess_quality",
     "describe",
     "field_of_view",
+    "find_structures",
     "glare_mask",
     "hair_mask",
     "linear_to_lab",
@@ -29,6 +34,7 @@ __all__ = [
     "measure",
     "preview",
     "read_ruler",
+    "see",
     "segment",
     "srgb_to_lab",
     "srgb_to_linear",

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from longderm.imaging.artefacts import find_artefacts
 from longderm.imaging.candidates import Candidate, find_candidates
+from longderm.imaging.colour_outline import Segmenter, choose, map_probability
 from longderm.imaging.features import Scene, context_features, contrast_map, look_at, skin_features
 from longderm.imaging.quadratic import QuadraticScore, fit_linear, fit_logistic
-from longderm.imaging.segmentation import Segmenter, choose, map_probability
 
 #: Reads one example: pixels uint8 (H, W, 3) and the expert's mask bool (H, W).
 Example = Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]

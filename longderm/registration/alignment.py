@@ -14,7 +14,6 @@ from longderm.registration.preparation import Prepared, prepare
 from longderm.registration.refine import refine
 from longderm.registration.scale import Scales, measure_scales
 from longderm.registration.similarity import Matrix, distance, halfway, inverse, rotation_deg_of, scale_of
-from longderm.registration.threads import one_thread
 from longderm.registration.verify import (
     ACCEPT_CONFIDENCE,
     BEYOND_DOUBT,
@@ -27,6 +26,7 @@ from longderm.registration.verify import (
     reason_for_refusal,
     texture_confidence,
 )
+from longderm.threads import one_thread
 
 #: Zooms sought where no scale is known (scale relative to that of equal fields of view, since photos come in any size):
 #: repeats of one lesion differ by up to 3 in archives without a protocol.

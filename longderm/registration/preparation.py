@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from longderm.photo import Photo, PhotoMeta
 from longderm.registration.keypoints import NO_KEYPOINTS, Keypoints, detect
 from longderm.registration.local import smooth
-from longderm.registration.threads import one_thread
+from longderm.threads import one_thread
 
 if TYPE_CHECKING:
     from longderm.imaging import Segmentation
@@ -134,7 +134,7 @@ def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
     with one_thread():
         artefacts = find_artefacts(photo.pixels)
         if segmentation is None:
-            segmentation = segment(photo, load_release("segmentation", QUICK_VERSION), artefacts)
+            segmentation = segment(photo, load_release("segmentation", QUICK_VERSION), artefacts=artefacts)
         return _prepare(photo, segmentation, artefacts)
 
 

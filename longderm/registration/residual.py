@@ -12,7 +12,7 @@ from longderm.photo import Photo
 from longderm.registration.preparation import Prepared, prepare
 from longderm.registration.refine import bring_together
 from longderm.registration.similarity import Matrix
-from longderm.registration.threads import one_thread
+from longderm.threads import one_thread
 
 #: The pyramid level that the field is fitted on.
 _LEVEL = 1

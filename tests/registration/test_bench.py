@@ -153,7 +153,15 @@ def test_a_run_that_was_cut_off_goes_on_where_it_stood(tmp_path):
     """Whole lines of the same pairs are kept as they are, a last half line is measured again."""
     from longderm.bench.registration import run
 
-    options = {"pairs": 2, "impostors": 1, "peer_pairs": 0, "seed": 9, "tiers": "easy", "workers": 1}
+    options = {
+        "pairs": 2,
+        "impostors": 1,
+        "peer_pairs": 0,
+        "seed": 9,
+        "tiers": "easy",
+        "workers": 1,
+        "scaling_pairs": 0,
+    }
     whole = run(tmp_path, **options)
     first, second = (tmp_path / "pairs.jsonl").read_text().splitlines()
     marked = json.loads(first)

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info
 
 from longderm.registration.refine import bring_nearer, bring_together, correlation, refine, scale_error
 from longderm.registration.similarity import Matrix, distance, from_parts, inverse
-from longderm.registration.threads import one_thread
+from longderm.threads import one_thread
 
 from .scenes import pose_of, prepared
 

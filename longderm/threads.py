@@ -1,4 +1,4 @@
-"""One thread: alignment works on images so small that threads cost more than they bring."""
+"""One thread: photos are looked at on copies so small that threads cost more than they bring, and change low bits."""
 
 from __future__ import annotations
 

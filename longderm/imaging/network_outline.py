@@ -1,0 +1,134 @@
+"""The outline that the lesion network sees: its main area, how well it should match an expert's, whether at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.imaging.artefacts import find_field_of_view
+from longderm.imaging.candidates import fill_holes
+from longderm.imaging.features import bound
+from longderm.imaging.outline import CUT_SHARE, Outline, caveat, draw_level, share_at_edge
+from longderm.imaging.quadratic import QuadraticScore
+from longderm.imaging.sight import Sight
+from longderm.photo import Photo
+
+#: An area smaller than this share of the photo is a speck.
+_MIN_AREA_FRACTION = 0.0008
+#: Log-odds beyond this say no more.
+_MAX_LOG_ODDS = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """How a release draws from a sight.
+
+    level: probability at which the outline lies; overlap, presence: expected Dice and log-odds of a lesion from what
+    an area looks like (`Area.features`); min_presence, min_overlap: below it, nothing is drawn; doubtful_overlap: below
+    it, the border is called doubtful; clinical_max_cut_share: as in `colour_outline`.
+    """
+
+    level: float
+    overlap: QuadraticScore
+    presence: QuadraticScore
+    min_presence: float
+    min_overlap: float
+    doubtful_overlap: float
+    clinical_max_cut_share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """The area that a sight shows: `mask` bool (h, w) without holes on the outline's grid.
+
+    features: float32 (5,): agreement of the mirrored views (soft Dice), certainty (the Dice to be expected if the
+    map's probabilities were right), size, log-odds of presence, share of the map that lies in this area.
+    cut_share: share of the border on the edge of the field of view.
+    """
+
+    mask: NDArray[np.bool_]
+    features: NDArray[np.float32]
+    cut_share: float
+
+
+def read_drawing(config: dict[str, Any]) -> Drawing:
+    """The drawing of a release's config. Raises KeyError or ValueError for a config of another kind."""
+    drawing = config["drawing"]
+    return Drawing(
+        level=float(drawing["level"]),
+        overlap=QuadraticScore.from_weights(drawing["overlap_weights"]),
+        presence=QuadraticScore.from_weights(drawing["presence_weights"]),
+        min_presence=float(drawing["min_presence"]),
+        min_overlap=float(drawing["min_overlap"]),
+        doubtful_overlap=float(drawing["doubtful_overlap"]),
+        clinical_max_cut_share=float(drawing["clinical_max_cut_share"]),
+    )
+
+
+def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
+    """Draw the largest area of a sight at the photo's full size, if it is a lesion whose border can be told."""
+    area = find_area(sight, drawing.level)
+    if area is None:
+        return Outline.none("nothing differs from the surrounding skin")
+    overlap, presence = judge(area, drawing)
+    confidence = round(presence * overlap, 4)
+    if presence < drawing.min_presence:
+        return Outline.none("what differs from the skin does not look like a lesion", confidence)
+    if overlap < drawing.min_overlap:
+        return Outline.none("the border of what differs from the skin cannot be told", confidence)
+    if photo.meta.modality == "clinical" and area.cut_share > drawing.clinical_max_cut_share:
+        return Outline.none("what differs from the skin runs out of the photo", confidence)
+    mask = draw_level(sight.outline, drawing.level, area.mask, photo.shape)
+    if not mask.any():
+        return Outline.none("nothing differs from the surrounding skin", confidence)
+    touches_border = area.cut_share > CUT_SHARE
+    return Outline(mask, confidence, caveat(overlap, drawing.doubtful_overlap, touches_border), touches_border)
+
+
+def judge(area: Area, drawing: Drawing) -> tuple[float, float]:
+    """Expected overlap (Dice) with an expert's outline, and probability of a lesion, both in [0, 1], rounded."""
+    overlap = float(np.clip(drawing.overlap(area.features), 0, 1))
+    presence = float(1 / (1 + np.exp(-np.clip(drawing.presence(area.features), -30, 30))))
+    return round(overlap, 4), round(presence, 4)
+
+
+def find_area(sight: Sight, level: float) -> Area | None:
+    """The connected area above `level` that holds most of the map's probability, or None where there is none."""
+    import cv2
+
+    probability = sight.outline
+    above = (probability > level).astype(np.uint8)
+    count, labels = cv2.connectedComponents(above, connectivity=4)
+    if count == 1:
+        return None
+    held = np.bincount(labels.ravel(), weights=probability.ravel(), minlength=count)
+    held[0] = 0
+    best = int(np.argmax(np.round(held, 3)))
+    mask = fill_holes(labels == best)
+    if mask.mean() < _MIN_AREA_FRACTION:
+        return None
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    points = max(contours, key=len)[:, 0, :]
+    inside = _field_of_view(sight, mask.shape[0])
+    total, share = float(probability.sum()), float(mask.mean())
+    first, second = sight.views[0], sight.views[-1]
+    agreement = 2 * float((first * second).sum()) / max(float((first**2).sum() + (second**2).sum()), 1e-6)
+    features = [
+        4 * agreement - 3,
+        4 * (2 * float(held[best]) / (total + float(mask.sum()))) - 3,
+        2 * np.sqrt(share) - 1,
+        float(np.clip(sight.presence, -_MAX_LOG_ODDS, _MAX_LOG_ODDS)) / 4,
+        4 * float(held[best]) / total - 3,
+    ]
+    cut = round(share_at_edge(points, inside), 4)
+    return Area(mask, bound(np.asarray(features, dtype=np.float32)), cut)
+
+
+def _field_of_view(sight: Sight, side_px: int) -> NDArray[np.bool_]:
+    import cv2
+
+    reduced = cv2.resize(sight.square, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return find_field_of_view(np.asarray(reduced, dtype=np.uint8))

@@ -1,0 +1,71 @@
+"""Dermoscopic structures: which are in a photo, how probably, and where, from the look that draws the outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.imaging.sight import Sight, see, uses_network
+from longderm.models import Release, load_release
+from longderm.photo import Photo
+
+#: The release that is used when none is given.
+DEFAULT_VERSION = "0.2.0"
+
+
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """Dermoscopic structures of one photo, as experts of ISIC 2018 task 2 marked them (arXiv 1902.03368).
+
+    names: in the order of the arrays: pigment_network, globules, streaks, negative_network, milia_like_cyst.
+    probability: of each anywhere in the photo, float32 (K,), calibrated. maps: probability of each in each cell,
+    float32 (K, h, w), on a grid that covers the photo at 1/8 of the network's input. marks: where an expert's mark is
+    to be expected, bool (K, h, w). model: kind and version of the release.
+    """
+
+    names: tuple[str, ...]
+    probability: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    marks: NDArray[np.bool_]
+    model: str
+
+    def __getitem__(self, name: str) -> float:
+        """The probability of one structure. Raises KeyError for another name."""
+        if name not in self.names:
+            raise KeyError(f"no structure {name!r}; there are {', '.join(self.names)}")
+        return float(self.probability[self.names.index(name)])
+
+
+def find_structures(photo: Photo, release: Release | None = None, sight: Sight | None = None) -> Structures | None:
+    """Structures of a dermoscopic photo; None for other modalities, in which they cannot be seen.
+
+    `release` is a network of kind "segmentation"; sight: what it has seen of the photo already (`see`), so that it
+    need not look again. Raises ValueError for a release without network.
+    """
+    release = release if release is not None else load_release("segmentation", DEFAULT_VERSION)
+    if not uses_network(release):
+        raise ValueError(f"{release.name} is no network and sees no structures")
+    if photo.meta.modality != "dermoscopic":
+        return None
+    return read_structures(sight if sight is not None else see(photo, release), release)
+
+
+def read_structures(sight: Sight, release: Release) -> Structures:
+    """Structures of what the release's network has seen."""
+    fitted = release.config["structures"]
+    slope, offset = (np.asarray(fitted[key], dtype=np.float32) for key in ("slope", "offset"))
+    levels = np.asarray(fitted["levels"], dtype=np.float32)
+    maps = _sigmoid(sight.structure_map)
+    return Structures(
+        names=tuple(fitted["names"]),
+        probability=_sigmoid(slope * sight.structures + offset),
+        maps=maps,
+        marks=maps > levels[:, None, None],
+        model=sight.model,
+    )
+
+
+def _sigmoid(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.round(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))), 4), dtype=np.float32)

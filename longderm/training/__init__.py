@@ -1,0 +1,1 @@
+"""Fits the networks that `registry/` releases. No stage depends on it."""

@@ -1,0 +1,156 @@
+"""What a release says of its own outlines and structures, fitted to photos that the network was not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.errors import StageError
+from longderm.imaging.fit import dice, lesion_free_tiles, shrink_mask, vary
+from longderm.imaging.network_outline import Area, find_area
+from longderm.imaging.quadratic import expand, fit_linear, fit_logistic
+from longderm.imaging.sight import Sight, look, squash
+from longderm.models.lesion_network import LesionNetwork
+from longderm.training.examples import COARSE_PX, STRUCTURES, Example
+
+#: Levels of the outline that are tried, and of the structures' marks.
+_OUTLINE_LEVELS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+_MARK_LEVELS = tuple(round(0.05 * step, 2) for step in range(2, 17))
+#: Crops of each photo, and tiles of its bare skin, beside the photo as it is.
+_CROPS, _TILES = 4, 3
+#: Crops that show hardly any of the lesion, or nothing but it, teach nothing about presence.
+_MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
+#: The threshold of presence lies midway (in log-odds) between these quantiles of lesions and of bare skin.
+_LESIONS_QUANTILE, _BARE_QUANTILE = 0.005, 0.97
+#: Calibration moves away from what the network says only as far as the photos ask for: some structures are rare.
+_CALIBRATION_PENALTY = 2.0
+#: Settings that are chosen, not fitted. An outline expected to overlap less than a quarter helps nobody; below 0.6, a
+#: reader should look twice; in clinical photos, shadows and folds at the edge are no lesions.
+_CHOSEN = {"min_overlap": 0.25, "doubtful_overlap": 0.6, "clinical_max_cut_share": 0.1}
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the network saw of a view, with its true mask bool on the outline's grid."""
+
+    sight: Sight
+    mask: NDArray[np.bool_]
+
+
+def calibrate(network: LesionNetwork, held: list[Example], side_px: int, seed: int) -> dict[str, Any]:
+    """The fitted parts of a network release's config, "drawing" and "structures", from held-out photos."""
+    whole = [_see(network, example.fine, example.mask > 127, side_px) for example in held]
+    views, bare = list(whole), []
+    for index, example in enumerate(held):
+        for crop in range(_CROPS):
+            varied = vary(example.fine, example.mask > 127, np.random.default_rng([seed, index, crop]))
+            views.append(_see(network, *varied, side_px))
+        rng = np.random.default_rng([seed, index, _CROPS])
+        for tile in lesion_free_tiles(example.fine, example.mask > 127, rng, _TILES):
+            bare.append(_see(network, tile, np.zeros(tile.shape[:2], dtype=np.bool_), side_px))
+    return {"drawing": _fit_drawing(whole, views, bare), "structures": fit_structures(held, whole)}
+
+
+def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict[str, Any]:
+    level = max(_OUTLINE_LEVELS, key=lambda candidate: round(_mean_overlap(whole, candidate), 5))
+    areas = [(find_area(seen.sight, level), seen.mask) for seen in views]
+    drawn = [(area, mask) for area, mask in areas if area is not None]
+    lesions = [area for area, mask in drawn if _MIN_SHOWN < mask.mean() < _MAX_SHOWN]
+    if not lesions:
+        raise StageError("the network draws nothing on the photos held out; train it for more passes")
+    overlaps = np.array([dice(area.mask, mask) for area, mask in drawn])
+    overlap_weights = _rounded(fit_linear(_features([area for area, _ in drawn]), overlaps, penalty=1e-2))
+
+    skin = [area for area in (find_area(seen.sight, level) for seen in bare) if area is not None]
+    features = _features(lesions + skin)
+    labels = np.arange(len(features)) < len(lesions)
+    weight = np.where(labels, 0.5 / len(lesions), 0.5 / max(1, len(skin)))
+    presence_weights = fit_logistic(features, labels, weight, penalty=1e-3)
+    log_odds = _score(features, presence_weights)
+    # Bare tiles in which no area is seen at all are right already, and count as the lowest.
+    silent = np.full(max(1, len(bare) - len(skin)), -30.0)
+    lowest = float(np.quantile(log_odds[labels], _LESIONS_QUANTILE))
+    highest = float(np.quantile(np.concatenate([log_odds[~labels], silent]), _BARE_QUANTILE))
+    return {
+        "level": level,
+        "overlap_weights": overlap_weights,
+        "presence_weights": _rounded(presence_weights),
+        "min_presence": round(float(1 / (1 + np.exp(-(lowest + highest) / 2))), 3),
+        **_CHOSEN,
+    }
+
+
+def fit_structures(held: list[Example], whole: list[Seen]) -> dict[str, Any]:
+    """Calibration of each structure's log-odds (Platt 1999), and the level of its marks with the best Jaccard."""
+    marked = [
+        (example.marks, seen.sight) for example, seen in zip(held, whole, strict=True) if example.marks is not None
+    ]
+    slopes, offsets, levels = [], [], []
+    for bit in range(len(STRUCTURES)):
+        planes = [((marks >> bit) & 1).astype(bool) for marks, _ in marked]
+        log_odds = np.array([float(sight.structures[bit]) for _, sight in marked])
+        slope, offset = fit_calibration(log_odds, np.array([plane.any() for plane in planes]))
+        maps = [enlarge(sight.structure_map[bit]) for _, sight in marked]
+        best = max(_MARK_LEVELS, key=lambda level: round(_jaccard(maps, planes, level), 5))
+        slopes.append(round(slope, 4))
+        offsets.append(round(offset, 4))
+        levels.append(best)
+    return {"names": list(STRUCTURES), "slope": slopes, "offset": offsets, "levels": levels}
+
+
+def fit_calibration(log_odds: NDArray[np.float64], labels: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset with which log-odds (N,) fit labels (N,) best, drawn towards 1 and 0; Newton's method."""
+    inputs = np.column_stack([log_odds, np.ones(len(log_odds))])
+    prior, penalty = np.array([1.0, 0.0]), np.array([_CALIBRATION_PENALTY, 0.1])
+    fitted = prior.copy()
+    for _ in range(50):
+        probability = 1 / (1 + np.exp(-np.clip(inputs @ fitted, -30, 30)))
+        gradient = inputs.T @ (probability - labels) + penalty * (fitted - prior)
+        hessian = (inputs * (probability * (1 - probability))[:, None]).T @ inputs + np.diag(penalty)
+        step = np.linalg.solve(hessian, gradient)
+        # Far from its goal, Newton's method overshoots; steps of at most 1 get there as well.
+        step *= min(1.0, 1.0 / max(float(np.linalg.norm(step)), 1e-12))
+        fitted -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    # A structure that the network cannot tell must not become likelier the less it sees of it.
+    return max(float(fitted[0]), 0.0), float(fitted[1])
+
+
+def enlarge(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A structure's map as probabilities on the grid of the marks, float32 (256, 256)."""
+    import cv2
+
+    probability = (1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))).astype(np.float32)
+    return np.asarray(cv2.resize(probability, (COARSE_PX, COARSE_PX), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _see(network: LesionNetwork, pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side_px: int) -> Seen:
+    sight = look(network, squash(pixels, side_px), (pixels.shape[0], pixels.shape[1]), "fitted")
+    return Seen(sight, shrink_mask(mask, (sight.outline.shape[0], sight.outline.shape[1])))
+
+
+def _mean_overlap(whole: list[Seen], level: float) -> float:
+    areas = [(find_area(seen.sight, level), seen.mask) for seen in whole]
+    return float(np.mean([dice(area.mask, mask) if area is not None else 0.0 for area, mask in areas]))
+
+
+def _jaccard(maps: list[NDArray[np.float32]], planes: list[NDArray[np.bool_]], level: float) -> float:
+    both = sum(int(((drawn > level) & plane).sum()) for drawn, plane in zip(maps, planes, strict=True))
+    either = sum(int(((drawn > level) | plane).sum()) for drawn, plane in zip(maps, planes, strict=True))
+    return both / either if either else 0.0
+
+
+def _features(areas: list[Area]) -> NDArray[np.float32]:
+    return np.stack([area.features for area in areas])
+
+
+def _score(features: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(expand(features).astype(np.float64) @ weights)
+
+
+def _rounded(weights: NDArray[np.float64]) -> list[float]:
+    return [float(f"{weight:.5g}") for weight in weights]

@@ -1,0 +1,138 @@
+"""`longderm train segmentation`: from a folder of outlined photos to a release of the lesion network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from longderm.errors import SourceNotFoundError, UsageError
+from longderm.training.segmentation import TrainingSettings
+
+if TYPE_CHECKING:
+    import torch
+
+    from longderm.models.lesion_network import LesionNetwork
+    from longderm.training.examples import Example
+
+#: Passes between two looks at the held-out photos.
+_CHECK_EVERY = 5
+
+
+def train_segmentation(
+    folder: Path,
+    out: Path,
+    settings: TrainingSettings,
+    device: str = "auto",
+    threads: int = 0,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train the lesion network on the "train" split of an ISIC-layout folder; go on where an earlier call stopped.
+
+    folder: images/, masks/, index.csv (isic_id, split, a column per structure), and structures/ where there are marks;
+    out: gets the checkpoint, the log and, at the end, the release; device: "auto", "cpu" or "cuda"; threads: of the
+    CPU, 0 for as many as there are. Raises SourceNotFoundError for a folder of another layout, UsageError where `out`
+    holds a run of other settings.
+    """
+    import cv2
+    import torch
+
+    from longderm.models.lesion_network import Architecture
+    from longderm.training.batches import Source
+    from longderm.training.examples import hold_out, read_examples, read_index, simulate_examples
+    from longderm.training.held_out import check_outlines
+    from longderm.training.segmentation import read_checkpoint, train
+
+    chosen = _device(device)
+    if threads:
+        torch.set_num_threads(threads)
+    # Views are drawn by one thread; OpenCV's own would take the network's cores.
+    cv2.setNumThreads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    rows = [row for row in read_index(folder) if row["split"] == "train"]
+    if not rows:
+        raise SourceNotFoundError("index.csv has no photo of split train")
+    # Before minutes are spent on reading photos.
+    read_checkpoint(out / "checkpoint.pt", settings, Architecture(), chosen)
+    names, held_names = hold_out(rows, settings.held_share, settings.seed)
+    with _bar(progress) as (say, advance):
+        say("reading photos", len(names) + len(held_names))
+        photos = read_examples(folder, names, lambda: advance(1))
+        held = read_examples(folder, held_names, lambda: advance(1))
+        simulated = []
+        if settings.simulated_patients:
+            say("simulating photos", 0)
+            simulated = simulate_examples(out / "simulated", settings.simulated_patients, settings.seed + 9202)
+
+        def check(network: LesionNetwork, passes: int) -> dict[str, float]:
+            last = passes == settings.passes
+            due = held and (last or passes % _CHECK_EVERY == 0)
+            return check_outlines(network, held, settings.sides_px[-1]) if due else {}
+
+        say("training", 0)
+        network = train(
+            Source(photos, simulated),
+            settings,
+            out,
+            chosen,
+            check=check,
+            progress=advance,
+        )
+        say("calibrating", 0)
+        write_release(network, held, settings, out / "segmentation")
+    return {"out": str(out), "release": str(out / "segmentation")}
+
+
+def write_release(network: LesionNetwork, held: list[Example], settings: TrainingSettings, folder: Path) -> None:
+    """Write weights and config of a release, calibrated on the photos `held` out of the training.
+
+    A card, figures and hashes make it complete (`longderm.models.releases.write_hashes`).
+    """
+    from longderm.models.weights import read_network, write_network
+    from longderm.training.calibrate import calibrate
+
+    folder.mkdir(parents=True, exist_ok=True)
+    side_px = settings.sides_px[-1]
+    config: dict[str, Any] = {
+        "network": {"side_px": side_px, "architecture": write_network(network.cpu(), folder)},
+        "training": asdict(settings),
+    }
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    # What is written in half precision is what is calibrated.
+    config |= calibrate(read_network(folder), held, side_px, settings.seed)
+    path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device must be auto, cpu or cuda, not {name}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: there is no such device here")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+@contextmanager
+def _bar(shown: bool) -> Iterator[Any]:
+    """A progress bar with two handles: `say(text, total)` starts a part, `advance(done, total, text)` moves it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not shown) as bar:
+        task = bar.add_task("", total=None)
+
+        def say(text: str, total: int) -> None:
+            bar.reset(task, total=total or None, description=text)
+
+        def advance(done: int, total: int | None = None, text: str | None = None) -> None:
+            if total is None:
+                bar.advance(task, done)
+            else:
+                bar.update(task, completed=done, total=total, description=text or "")
+
+        yield say, advance

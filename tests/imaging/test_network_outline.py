@@ -1,0 +1,120 @@
+"""The outline drawn from what a network sees, here from sights made by hand."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from longderm.imaging.fit import dice
+from longderm.imaging.network_outline import Drawing, find_area, judge, outline_by_network
+from longderm.imaging.quadratic import QuadraticScore, fit_linear
+from longderm.imaging.sight import Sight, squash
+from longderm.photo import Photo
+
+GRID = 64
+SHAPE = (300, 400)
+
+
+def disc(x=0.5, y=0.5, radius=0.2):
+    """A soft disc of probability, float32 (64, 64); place and radius as shares of the side."""
+    rows, columns = (np.mgrid[:GRID, :GRID] + 0.5) / GRID
+    return (1 / (1 + np.exp((np.hypot(rows - y, columns - x) - radius) * 60))).astype(np.float32)
+
+
+def sight_of(first, second=None, presence=4.0, square=None):
+    second = first if second is None else second
+    return Sight(
+        views=np.stack([first, second]),
+        outline=((first + second) / 2).astype(np.float32),
+        structure_map=np.zeros((5, 16, 16), np.float32),
+        structures=np.zeros(5, np.float32),
+        presence=presence,
+        square=np.full((128, 128, 3), 180, np.uint8) if square is None else square,
+        photo_shape=SHAPE,
+        model="segmentation/made",
+    )
+
+
+def linear(feature):
+    """A score that is one feature of the area."""
+    rng = np.random.default_rng(0)
+    samples = rng.normal(size=(500, 5)).astype(np.float32)
+    return QuadraticScore.from_weights(fit_linear(samples, samples[:, feature].astype(float), penalty=1e-9))
+
+
+#: Expected overlap is the mirrored views' agreement, presence is the network's own.
+DRAWING = Drawing(0.5, linear(0), linear(3), 0.5, 0.2, 0.6, 0.1)
+
+
+def photo(**meta):
+    return Photo.from_array(np.full((*SHAPE, 3), 180, np.uint8), **meta)
+
+
+def true_disc(x=0.5, y=0.5, radius=0.2):
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]] + 0.5
+    return np.hypot(rows / SHAPE[0] - y, columns / SHAPE[1] - x) < radius
+
+
+def test_the_outline_is_drawn_on_the_photos_own_grid_and_aspect():
+    drawn = outline_by_network(photo(), sight_of(disc(0.4, 0.6)), DRAWING)
+    assert drawn.mask.shape == SHAPE
+    assert dice(drawn.mask, true_disc(0.4, 0.6)) > 0.98
+    assert drawn.reason is None and not drawn.touches_border
+
+
+def test_the_heaviest_of_several_areas_is_drawn_without_its_holes():
+    two = np.maximum(disc(0.3, 0.3, 0.15), disc(0.75, 0.75, 0.1))
+    hollow = two * (1 - disc(0.3, 0.3, 0.05))
+    drawn = outline_by_network(photo(), sight_of(hollow), DRAWING)
+    assert dice(drawn.mask, true_disc(0.3, 0.3, 0.15)) > 0.97
+
+
+def test_views_that_disagree_lower_the_confidence_and_at_last_the_outline_goes():
+    pairs = [sight_of(disc(), disc(0.5 + off)) for off in (0, 0.03, 0.07, 0.45)]
+    results = [outline_by_network(photo(), pair, DRAWING) for pair in pairs]
+    confidences = [result.confidence for result in results]
+    assert all(surer >= less for surer, less in pairwise(confidences))
+    assert confidences[0] > confidences[1] > confidences[2]
+    assert results[0].reason is None
+    assert results[2].reason == "the border is doubtful"
+    assert results[3].mask is None and results[3].reason
+
+
+def test_without_a_lesion_nothing_is_drawn_and_the_reason_is_told():
+    assert "nothing differs" in outline_by_network(photo(), sight_of(disc() * 0.3), DRAWING).reason
+    absent = outline_by_network(photo(), sight_of(disc(), presence=-6.0), DRAWING)
+    assert absent.mask is None and "does not look like a lesion" in absent.reason
+    assert absent.confidence < 0.5
+    speck = np.zeros((GRID, GRID), np.float32)
+    speck[5, 5:7] = 1
+    assert find_area(sight_of(speck), 0.5) is None
+
+
+def test_a_lesion_at_the_edge_is_cut_and_in_a_clinical_photo_none():
+    at_edge = sight_of(disc(1.0, 0.5))
+    drawn = outline_by_network(photo(), at_edge, DRAWING)
+    assert drawn.touches_border and "edge" in drawn.reason
+    assert outline_by_network(photo(modality="clinical"), at_edge, DRAWING).mask is None
+    assert outline_by_network(photo(modality="clinical"), sight_of(disc()), DRAWING).mask is not None
+
+
+def test_the_rim_of_an_eyepiece_cuts_a_lesion_too():
+    rows, columns = np.mgrid[:128, :128]
+    round_view = np.full((128, 128, 3), 180, np.uint8)
+    round_view[np.hypot(rows - 64, columns - 64) > 55] = 0
+    drawn = outline_by_network(photo(), sight_of(disc(0.85, 0.5), square=round_view), DRAWING)
+    assert drawn.touches_border
+
+
+def test_overlap_and_presence_are_shares():
+    for scale in (0.5, 1.0):
+        overlap, presence = judge(find_area(sight_of(disc() * scale + 0.01, presence=50.0), 0.4), DRAWING)
+        assert 0 <= overlap <= 1 and 0 <= presence <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (40, 900), (900, 40), (256, 256), (100, 300)])
+def test_any_photo_is_squashed_to_the_networks_square_and_keeps_its_mean(shape):
+    pixels = np.random.default_rng(0).integers(90, 110, (*shape, 3), dtype=np.uint8)
+    square = squash(pixels, 128)
+    assert square.shape == (128, 128, 3)
+    assert abs(float(square.mean()) - float(pixels.mean())) < 3
