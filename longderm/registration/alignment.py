@@ -139,8 +139,10 @@ def _mirrored(pair: _Pair, best: Evidence | None, log_scale: tuple[float, float]
     """Why a match that is not beyond doubt is refused after all: the mirrored photo matches better."""
     if best is None or confidence_of(best) >= BEYOND_DOUBT:
         return None
-    flipped = _by_search(_Pair.of(pair.first, pair.second.mirrored()), [scale_of(best.matrix)], log_scale)
-    return _MIRRORED if flipped is not None and flipped.middle.score > best.middle.score else None
+    flipped = _Pair.of(pair.first, pair.second.mirrored())
+    found = _by_keypoints(flipped, log_scale), _by_search(flipped, [scale_of(best.matrix)], log_scale)
+    score = max((evidence.middle.score for evidence in found if evidence is not None), default=0.0)
+    return _MIRRORED if score > best.middle.score else None
 
 
 def _with_scales(found: Alignment, first: Prepared, second: Prepared, known: tuple[float, float] | None) -> Alignment:
@@ -180,7 +182,8 @@ def _cautions(scales: Scales, known: bool) -> tuple[str, ...]:
 def _why_refused(pair: _Pair, best: Evidence | None, scales: list[float], log_scale: tuple[float, float]) -> str:
     """The reason in words; tries whether the follow-up is mirrored, or matches at another scale than the stated one."""
     first, second = pair.first, pair.second
-    if _sure(_by_search(_Pair.of(first, second.mirrored()), scales, log_scale)):
+    flipped = _Pair.of(first, second.mirrored())
+    if _sure(_by_keypoints(flipped, log_scale)) or _sure(_by_search(flipped, scales, log_scale)):
         return _MIRRORED
     free = _free_bounds(first, second)
     if log_scale != free:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.photo import Photo, PhotoMeta
-from longderm.registration.keypoints import NO_KEYPOINTS, Keypoints, detect
+from longderm.registration.keypoints import Keypoints, detect
 from longderm.registration.local import smooth
 from longderm.threads import one_thread
 
@@ -105,7 +105,7 @@ class Prepared:
     problem: str | None
 
     def mirrored(self) -> Prepared:
-        """The same photo with its columns flipped, without keypoints: to recognise a mirrored photo by search."""
+        """The same photo with its columns flipped: to recognise a mirrored photo."""
         width = self.shape[1]
         flip = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         levels = []
@@ -118,7 +118,9 @@ class Prepared:
             )
             levels.append(Level(channel, weight, lesion, band, margin, back @ level.from_native @ flip))
         centre = None if self.lesion_centre is None else (width - 1.0 - self.lesion_centre[0], self.lesion_centre[1])
-        return replace(self, levels=tuple(levels), keypoints=NO_KEYPOINTS, lesion_centre=centre)
+        finest = levels[0]
+        keypoints = detect(finest.channel, finest.weight, finest.from_native, empty=self.problem is not None)
+        return replace(self, levels=tuple(levels), keypoints=keypoints, lesion_centre=centre)
 
 
 def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:

@@ -27,7 +27,7 @@ CODE_VERSIONS = {
     "quality": 1,
     "masks": 2,
     "measures": 1,
-    "alignments": 3,
+    "alignments": 4,
     "changes": 2,
     "decisions": 1,
     "trajectories": 1,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longderm.photo import Photo
-from longderm.registration import align, prepare
+from longderm.registration import align, keypoints, prepare
 from longderm.registration.similarity import apply, distance, inverse, rotation_deg_of, scale_of
 
 from .scenes import SHAPE, photograph, pose_of, prepared, scene
@@ -273,3 +273,15 @@ def test_alignment_leaves_the_thread_counts_as_they_were():
     before = torch.get_num_threads(), cv2.getNumThreads()
     align(prepared(1, pose_of(), 11), prepared(1, pose_of(1.1), 12))
     assert (torch.get_num_threads(), cv2.getNumThreads()) == before
+
+
+def test_a_mirrored_photo_has_the_keypoints_of_the_photo_that_it_would_be():
+    """Flipped, a prepared photo meets the prepared flipped photo: by keypoints alone, since those settle the match."""
+    plane, mask = scene(5)
+    photo, segmentation = photograph(plane, mask, pose_of(), 51)
+    turned = type(segmentation)(**{**vars(segmentation), "mask": np.ascontiguousarray(segmentation.mask[:, ::-1])})
+    flipped = prepare(Photo.from_array(np.ascontiguousarray(photo.pixels[:, ::-1])), turned)
+    mirrored = prepare(photo, segmentation).mirrored()
+    assert len(mirrored.keypoints.points) == pytest.approx(len(flipped.keypoints.points), rel=0.1)
+    fitted = keypoints.fit(keypoints.match(mirrored.keypoints, flipped.keypoints, 384), (-1.0, 1.0))
+    assert fitted is not None and off_by(fitted, np.eye(3)) < 1.0
