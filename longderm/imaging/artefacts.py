@@ -63,6 +63,11 @@ class Artefacts:
     glare: NDArray[np.bool_]
     inside: NDArray[np.bool_]
 
+    def seen(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(field of view, field of view without hair and glare), both on the grid of `hair`."""
+        inside = enlarge_mask(self.inside, (self.hair.shape[0], self.hair.shape[1]))
+        return inside, inside & ~self.hair & ~self.glare
+
 
 def find_artefacts(pixels: NDArray[np.uint8]) -> Artefacts:
     """Hair, glare and the field of view of a photo, uint8 (H, W, 3)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, find_field_of_view, find_glare, find_hair
+from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, Artefacts, find_artefacts, find_field_of_view, find_hair
 from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
 from longderm.imaging.ruler import RulerScale, read_ruler
@@ -51,13 +51,13 @@ class Coverage:
     dark_corners: float
 
 
-def assess_coverage(photo: Photo, ruler: RulerScale | None = None) -> Coverage:
-    """The shares of a photo; `ruler`, if it was read before, else it is read now."""
+def assess_coverage(photo: Photo, ruler: RulerScale | None = None, artefacts: Artefacts | None = None) -> Coverage:
+    """The shares of a photo; its `ruler` and `artefacts`, where they were found before, else they are sought now."""
     ruler = ruler if ruler is not None else read_ruler(photo).scale
-    medium = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX))
-    size = (medium.shape[0], medium.shape[1])
-    small = reduce_pixels(medium, reduced_shape(size, _COLOUR_SIDE_PX))
-    field = find_field_of_view(small)
+    artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
+    size = (artefacts.hair.shape[0], artefacts.hair.shape[1])
+    field = artefacts.inside
+    small = reduce_pixels(reduce_pixels(photo.pixels, size), (field.shape[0], field.shape[1]))
     border = find_black_border(small)
     lab = srgb_to_lab(small)
     sticker = find_stickers(lab)
@@ -67,8 +67,8 @@ def assess_coverage(photo: Photo, ruler: RulerScale | None = None) -> Coverage:
         return round(float(mask.mean()), 6)
 
     return Coverage(
-        hair=share(find_hair(medium)),
-        glare=share(find_glare(medium)),
+        hair=share(artefacts.hair),
+        glare=share(artefacts.glare),
         ink=share(ink),
         ruler=0.0 if ruler is None else share(ruler_mask(ruler, photo.shape, size)),
         sticker=share(sticker),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, find_field_of_view, find_glare, find_hair
-from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
+from longderm.imaging.artefacts import Artefacts, find_artefacts
+from longderm.imaging.grid import reduce_pixels, reduced_shape
 from longderm.photo import Photo
 
 #: Longer side of a cut-out at most.
@@ -31,26 +31,30 @@ class CutOut:
     native_px: float
 
 
-def cut_out(photo: Photo, mask: NDArray[np.bool_]) -> CutOut:
-    """The lesion of a mask, bool (H, W) with a True at least, and the skin around it.
-
-    Hair and glare are sought on the whole photo, where a hair is seen at its length.
-    """
-    import cv2
-
+def window_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the lesion of a mask, bool (H, W) with a True at least, and of the skin around it."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     margin = round(_MARGIN * max(int(rows[-1] - rows[0]), int(columns[-1] - columns[0]))) + _MARGIN_PX
-    window = (
+    return (
         slice(max(0, int(rows[0]) - margin), int(rows[-1]) + margin + 1),
         slice(max(0, int(columns[0]) - margin), int(columns[-1]) + margin + 1),
     )
+
+
+def cut_out(photo: Photo, mask: NDArray[np.bool_], artefacts: Artefacts | None = None) -> CutOut:
+    """The lesion of a mask, bool (H, W) with a True at least, and the skin around it.
+
+    Hair and glare are sought on the whole photo, where a hair is seen at its length, unless `artefacts` are given.
+    """
+    import cv2
+
+    window = window_around(mask)
     pixels = np.ascontiguousarray(photo.pixels[window])
     native = (pixels.shape[0], pixels.shape[1])
     shape = reduced_shape(native, SIDE_PX)
-    medium = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX))
-    size = (medium.shape[0], medium.shape[1])
-    inside = enlarge_mask(find_field_of_view(reduce_pixels(medium, reduced_shape(size, ARTEFACT_SIDE_PX // 2))), size)
-    clear = inside & ~find_hair(medium) & ~find_glare(medium)
+    artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
+    inside, clear = artefacts.seen()
+    size = inside.shape
     # Both lie on a grid of the whole photo; the window is cut from it by position.
     step = (photo.shape[0] / size[0], photo.shape[1] / size[1])
     y = (np.arange(shape[0]) + 0.5) * native[0] / shape[0] + window[0].start

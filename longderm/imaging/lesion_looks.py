@@ -21,7 +21,7 @@ from longderm.imaging.colour import linear_to_lab, srgb_to_linear
 from longderm.imaging.cut_out import CutOut, cut_out
 from longderm.imaging.features import masked_blur
 from longderm.imaging.palette import COLOURS, name_colours
-from longderm.imaging.segmentation import Segmentation, segment
+from longderm.imaging.segmentation import Segmentation, lesion_mask
 from longderm.imaging.shape import eccentricity, shape_asymmetry_by_axis, trace
 from longderm.imaging.skin_tone import Illumination, SkinTone, illumination, skin_tone
 from longderm.photo import Photo
@@ -119,11 +119,8 @@ def describe(photo: Photo, segmentation: Segmentation | None = None) -> LesionLo
 
     Lengths in mm need `photo.meta.px_per_mm`. Raises ValueError when the mask is not on the photo's grid.
     """
-    segmentation = segmentation if segmentation is not None else segment(photo)
-    mask = segmentation.mask
-    if mask.shape != photo.shape:
-        raise ValueError(f"the mask is {mask.shape}, the photo {photo.shape}; segment the same photo")
-    if not segmentation.found or not mask.any():
+    mask = lesion_mask(photo, segmentation)
+    if mask is None:
         return LesionLooks()
     part = cut_out(photo, mask)
     if not part.mask.any():

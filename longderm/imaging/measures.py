@@ -8,20 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, find_field_of_view, find_glare, find_hair
+from longderm.imaging.artefacts import Artefacts, find_artefacts
 from longderm.imaging.candidates import ring_around
 from longderm.imaging.colour import srgb_to_lab
+from longderm.imaging.cut_out import window_around
 from longderm.imaging.features import masked_blur
 from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
 from longderm.imaging.palette import BLACK, BLUE_GREY, COLOURS, DARK_BROWN, name_colours
-from longderm.imaging.segmentation import Segmentation, segment
+from longderm.imaging.segmentation import Segmentation, lesion_mask
 from longderm.imaging.shape import asymmetry, eccentricity, trace
 from longderm.photo import Photo
 
 #: Longer side of the cut-out on which shape is measured, and of that on which colour is.
 _SHAPE_SIDE_PX, _COLOUR_SIDE_PX = 512, 256
-#: The cut-out reaches beyond the lesion by this share of its longer side, to hold the ring of skin.
-_MARGIN = 0.35
 #: Fewer clear pixels of skin than this share of the ring, or of lesion than this share of the mask, say nothing.
 _MIN_CLEAR_SHARE = 0.1
 _MIN_CLEAR_PIXELS = 30
@@ -71,31 +70,19 @@ class Measures:
     dark_fraction: float | None = None
 
 
-def measure(photo: Photo, segmentation: Segmentation | None = None) -> Measures:
+def measure(photo: Photo, segmentation: Segmentation | None = None, artefacts: Artefacts | None = None) -> Measures:
     """Measure the lesion of a photo; without a segmentation, `segment` draws it.
 
-    Lengths in mm need `photo.meta.px_per_mm`. Raises ValueError when the mask is not on the photo's grid.
+    `artefacts` are found where they are not given. Lengths in mm need `photo.meta.px_per_mm`. Raises ValueError when
+    the mask is not on the photo's grid.
     """
-    segmentation = segmentation if segmentation is not None else segment(photo)
-    mask = segmentation.mask
-    if mask.shape != photo.shape:
-        raise ValueError(f"the mask is {mask.shape}, the photo {photo.shape}; segment the same photo")
-    if not segmentation.found or not mask.any():
+    mask = lesion_mask(photo, segmentation)
+    if mask is None:
         return Measures()
-    window = _window(mask)
+    window = window_around(mask)
     return Measures(
         **_size_and_shape(mask[window], photo.meta.px_per_mm),
-        **_colours(photo, mask, window),
-    )
-
-
-def _window(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
-    margin = round(_MARGIN * max(bottom - top, right - left)) + 8
-    return (
-        slice(max(0, top - margin), min(mask.shape[0], bottom + margin + 1)),
-        slice(max(0, left - margin), min(mask.shape[1], right + margin + 1)),
+        **_colours(photo, mask, window, artefacts),
     )
 
 
@@ -120,13 +107,17 @@ def _size_and_shape(mask: NDArray[np.bool_], px_per_mm: float | None) -> dict[st
     return result
 
 
-def _colours(photo: Photo, full_mask: NDArray[np.bool_], window: tuple[slice, slice]) -> dict[str, Any]:
+def _colours(
+    photo: Photo, full_mask: NDArray[np.bool_], window: tuple[slice, slice], artefacts: Artefacts | None
+) -> dict[str, Any]:
     pixels = np.ascontiguousarray(photo.pixels[window])
     shape = reduced_shape((pixels.shape[0], pixels.shape[1]), _COLOUR_SIDE_PX)
     mask = _reduce_mask(full_mask[window], shape)
     if not mask.any():
         return {}
-    inside, clear = (_reduce_mask(part[window], shape) for part in _usable(photo))
+    artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
+    seen = (enlarge_mask(part, photo.shape) for part in artefacts.seen())
+    inside, clear = (_reduce_mask(part[window], shape) for part in seen)
     lab = srgb_to_lab(reduce_pixels(pixels, shape))
     side = max(shape)
     lesion = mask & clear
@@ -154,15 +145,6 @@ def _colours(photo: Photo, full_mask: NDArray[np.bool_], window: tuple[slice, sl
     result["dark_fraction"] = _round(float(shares[[DARK_BROWN, BLUE_GREY, BLACK]].sum()))
     result["delta_lightness"], result["delta_a"], result["delta_b"] = (_round(float(value)) for value in delta)
     return result
-
-
-def _usable(photo: Photo) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(field of view, field of view without hair and glare), bool (H, W)."""
-    medium = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX))
-    shape = (medium.shape[0], medium.shape[1])
-    inside = enlarge_mask(find_field_of_view(reduce_pixels(medium, reduced_shape(shape, ARTEFACT_SIDE_PX // 2))), shape)
-    clear = inside & ~find_hair(medium) & ~find_glare(medium)
-    return enlarge_mask(inside, photo.shape), enlarge_mask(clear, photo.shape)
 
 
 def _ring_colour(

@@ -10,9 +10,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, find_field_of_view, find_glare, find_hair
+from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, Artefacts, find_artefacts
 from longderm.imaging.colour import srgb_to_lab
-from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
+from longderm.imaging.grid import reduce_pixels, reduced_shape
 from longderm.photo import Photo
 
 #: Edge widths are read from gradients at these two scales (pixels of a copy of ARTEFACT_SIDE_PX).
@@ -66,8 +66,8 @@ class Quality:
     features: Mapping[str, float]
 
 
-def assess_quality(photo: Photo) -> Quality:
-    """Judge a photo without knowing where the lesion is.
+def assess_quality(photo: Photo, artefacts: Artefacts | None = None) -> Quality:
+    """Judge a photo without knowing where the lesion is; `artefacts` are found where they are not given.
 
     Features (all in [0, 1]): `sharpness`, 1 for edges as sharp as the pixels of a 512-pixel copy, one half for edges
     blurred by three of them; `corner_fraction`, the share of all pixels outside of the field of view; and of the field
@@ -76,7 +76,8 @@ def assess_quality(photo: Photo) -> Quality:
     the size of the photo.
     """
     medium = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX))
-    seen = enlarge_mask(find_field_of_view(_shrink(medium, ARTEFACT_SIDE_PX // 2)), (medium.shape[0], medium.shape[1]))
+    artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
+    seen, _ = artefacts.seen()
     # Where all is dark there is no field of view to speak of: everything is judged.
     inside = seen if seen.any() else np.ones_like(seen)
     blur = edge_blur(medium, inside)
@@ -85,8 +86,8 @@ def assess_quality(photo: Photo) -> Quality:
     features = {
         "sharpness": 0.0 if blur is None else 1 / (1 + (blur / _HALF_SHARP_PX) ** 2),
         "dark_fraction": _share(colours[:, 0] < _DARK_LIGHTNESS),
-        "glare_fraction": _share(find_glare(medium)[inside]),
-        "hair_fraction": _share(find_hair(medium)[inside]),
+        "glare_fraction": _share(artefacts.glare[inside]),
+        "hair_fraction": _share(artefacts.hair[inside]),
         "corner_fraction": 1 - _share(seen),
         "skin_fraction": _share(skin_coloured(colours)),
     }

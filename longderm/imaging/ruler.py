@@ -11,7 +11,8 @@ from longderm.imaging.grid import reduce_pixels, reduced_shape
 from longderm.imaging.ruler_strip import SAMPLES, strip
 from longderm.imaging.ruler_unit import UNIT_UNKNOWN, UnitReading, read_unit
 from longderm.imaging.strokes import find_strokes
-from longderm.imaging.tick_rows import TickRow, find_rows
+from longderm.imaging.tick_row import TickRow
+from longderm.imaging.tick_rows import find_rows
 from longderm.photo import Photo
 
 #: Longer sides of the copies on which ticks are sought, wide marks on the smaller ones ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.tick_rows import TickRow
+from longderm.imaging.tick_row import TickRow
 
 #: Samples per tick.
 SAMPLES = 32

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.imaging.ruler_strip import SAMPLES, lines_along, tick_lengths
-from longderm.imaging.tick_rows import TickRow
+from longderm.imaging.tick_row import TickRow
 
 #: Width of the longer side in mm that a photo of each kind can show. Contact plates are 10 to 35 mm wide; a photo may
 #: be cropped to a part of that. Close-ups reach from a macro lens to a whole back.

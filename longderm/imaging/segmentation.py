@@ -59,6 +59,17 @@ def segment(
     return Segmentation(mask, drawn.confidence, found, drawn.reason, drawn.touches_border, release.name)
 
 
+def lesion_mask(photo: Photo, segmentation: Segmentation | None) -> NDArray[np.bool_] | None:
+    """The lesion's mask, bool (H, W), or None where there is none; without a segmentation, `segment` draws it.
+
+    Raises ValueError when the mask is not on the photo's grid.
+    """
+    segmentation = segmentation if segmentation is not None else segment(photo)
+    if segmentation.mask.shape != photo.shape:
+        raise ValueError(f"the mask is {segmentation.mask.shape}, the photo {photo.shape}; segment the same photo")
+    return segmentation.mask if segmentation.found and segmentation.mask.any() else None
+
+
 def _outline(photo: Photo, release: Release, sight: Sight | None, artefacts: Artefacts | None) -> Outline:
     if photo.meta.modality == "total_body":
         return Outline.none("a total-body photo shows many lesions")

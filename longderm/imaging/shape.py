@@ -96,13 +96,7 @@ def asymmetry(mask: NDArray[np.bool_], lab: NDArray[np.float32]) -> tuple[float,
     """
     import cv2
 
-    rows, columns = np.nonzero(mask)
-    x0, y0 = float(columns.mean()), float(rows.mean())
-    reach = float(np.hypot(columns - x0, rows - y0).max()) + 1.0
-    radius = (np.arange(_RADII, dtype=np.float32) + 0.5) / _RADII * reach
-    angle = np.arange(_DIRECTIONS, dtype=np.float32) * np.float32(2 * np.pi / _DIRECTIONS)
-    map_x = (x0 + radius[None, :] * np.cos(angle)[:, None]).astype(np.float32)
-    map_y = (y0 + radius[None, :] * np.sin(angle)[:, None]).astype(np.float32)
+    radius, map_x, map_y = _polar_grid(mask)
     polar = cv2.remap(mask.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR, borderValue=0.0)
     colours = cv2.remap(lab, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     whole = float((polar * radius).sum())
@@ -126,18 +120,26 @@ def shape_asymmetry_by_axis(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """
     import cv2
 
-    rows, columns = np.nonzero(mask)
-    x0, y0 = float(columns.mean()), float(rows.mean())
-    reach = float(np.hypot(columns - x0, rows - y0).max()) + 1.0
-    radius = (np.arange(_RADII, dtype=np.float32) + 0.5) / _RADII * reach
-    angle = np.arange(_DIRECTIONS, dtype=np.float32) * np.float32(2 * np.pi / _DIRECTIONS)
-    map_x = (x0 + radius[None, :] * np.cos(angle)[:, None]).astype(np.float32)
-    map_y = (y0 + radius[None, :] * np.sin(angle)[:, None]).astype(np.float32)
+    radius, map_x, map_y = _polar_grid(mask)
     polar = cv2.remap(mask.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR, borderValue=0.0)
     # Mirroring about the axis at i half directions takes direction d to i - d.
     mirrored = (np.arange(_DIRECTIONS)[:, None] - np.arange(_DIRECTIONS)[None, :]) % _DIRECTIONS
     common = (np.minimum(polar[None], polar[mirrored]) * radius).sum(axis=(1, 2))
     return np.asarray(1 - common / max(float((polar * radius).sum()), 1e-6), dtype=np.float64)
+
+
+def _polar_grid(
+    mask: NDArray[np.bool_],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Radii (R,) and the columns and rows (D, R) of a polar grid about the mask's centre that covers it, float32."""
+    rows, columns = np.nonzero(mask)
+    x0, y0 = float(columns.mean()), float(rows.mean())
+    reach = float(np.hypot(columns - x0, rows - y0).max()) + 1.0
+    radius = np.asarray((np.arange(_RADII, dtype=np.float32) + 0.5) / _RADII * reach, np.float32)
+    angle = np.arange(_DIRECTIONS, dtype=np.float32) * np.float32(2 * np.pi / _DIRECTIONS)
+    map_x = (x0 + radius[None, :] * np.cos(angle)[:, None]).astype(np.float32)
+    map_y = (y0 + radius[None, :] * np.sin(angle)[:, None]).astype(np.float32)
+    return radius, map_x, map_y
 
 
 def _second_moments(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 
 from longderm.imaging import Segmentation, assess_quality, measure, preview, segment
+from longderm.imaging.artefacts import find_artefacts
 from longderm.photo import Photo
 from longderm.stages.place import BatchResult, Place, UnavailableError, decode_mask, encode_jpeg, encode_mask, rounded
 from longderm.stages.work import PHOTO_STAGES, Row, Work
@@ -56,6 +58,8 @@ def run_photo_batch(batch: Sequence[PhotoWork], place: Place) -> BatchResult:
 def _work_on(item: PhotoWork, photo: Photo, place: Place, store: Store, result: BatchResult) -> None:
     photo_id = item.photo["photo_id"]
     segmentation: Segmentation | None = None
+    # Hair, glare and the field of view are found once, by the first stage that asks.
+    artefacts = cache(lambda: find_artefacts(photo.pixels))
 
     def add(stage: str, compute: Callable[[], Row]) -> None:
         row: Row = {"photo_id": photo_id, "fingerprint": item.todo[stage]}
@@ -70,17 +74,17 @@ def _work_on(item: PhotoWork, photo: Photo, place: Place, store: Store, result: 
         return {"preview_object": store.put_object(encode_jpeg(pixels), ".jpg"), "preview_scale": scale}
 
     def quality() -> Row:
-        judged = assess_quality(photo)
+        judged = assess_quality(photo, artefacts())
         return {"score": judged.score, "reasons": list(judged.reasons), **judged.features}
 
     def masks() -> Row:
         nonlocal segmentation
-        segmentation = segment(photo, place.fingerprinter().releases["segmentation"])
+        segmentation = segment(photo, place.fingerprinter().releases["segmentation"], artefacts=artefacts())
         return mask_row(segmentation, store)
 
     def measures() -> Row:
         drawn = segmentation if segmentation is not None else read_mask(item.mask, photo, store)
-        return asdict(measure(photo, drawn)) | {"model": drawn.model}
+        return asdict(measure(photo, drawn, artefacts())) | {"model": drawn.model}
 
     for stage, compute in (("previews", previews), ("quality", quality), ("masks", masks), ("measures", measures)):
         if stage in item.todo:
