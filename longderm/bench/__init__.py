@@ -16,6 +16,7 @@ from longderm.errors import UsageError
 #: Name -> what it measures.
 BENCHMARKS = {
     "imaging": "masks against experts' masks, side by side with Otsu",
+    "quality": "the error that a photo's quality lets expect against that which nine distortions cause",
     "rulers": "scale read from drawn rulers of several makers, from textures that are none, and from real photos",
     "registration": "alignment on pairs with a known transform, growth and impostors, side by side with four peers",
     "repeats": "alignment on real repeats, by how experts' masks meet, side by side with the peers",

@@ -8,7 +8,6 @@ resampling photos. Time is CPU time on one thread.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,15 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.bench.outline_peers import Answer, grabcut, otsu
+from longderm.bench.photos import Example, load_example, names_of, pick, read_release, simulated
 from longderm.bench.statistics import wilson
 from longderm.bench.structures import Tally
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.imaging import Segmentation, assess_quality, find_structures, measure, segment
 from longderm.imaging.fit import SIDE_PX, dice, fit_segmenter, lesion_free_tiles
-from longderm.imaging.segmentation import DEFAULT_VERSION
 from longderm.imaging.sight import see, uses_network
 from longderm.models import Release, load_release
-from longderm.models.releases import hash_file
 from longderm.photo import Photo
 from longderm.threads import one_thread
 
@@ -52,16 +50,6 @@ _CHOSEN = {
     "doubtful_overlap": 0.6,
     "clinical_max_cut_share": 0.1,
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """A photo with the mask that counts as true, and experts' marks of structures (a bit each) where there are any."""
-
-    name: str
-    photo: Photo
-    mask: NDArray[np.bool_]
-    marks: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,10 +91,12 @@ def run(
 
 
 def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: int, release: str) -> dict[str, Any]:
-    used = _read_release(release)
-    examples = list(_pick(_names(Path(photos), split), limit)) if photos else []
+    used = read_release(release)
+    examples = list(pick(names_of(Path(photos), split), limit)) if photos else []
     source: Iterator[Example] = (
-        (_load(Path(photos), name) for name in examples) if photos else simulated(out / "archive", patients, seed)
+        (load_example(Path(photos), name) for name in examples)
+        if photos
+        else simulated(out / "archive", patients, seed)
     )
     first = load_release("segmentation", _FIRST_RELEASE)
     ours = {held.name: held for held in (used, first)}
@@ -188,26 +178,10 @@ def summarise(rows: list[Row], bare: list[bool], seed: int = 1) -> dict[str, Any
     }
 
 
-def simulated(folder: Path, patients: int, seed: int) -> Iterator[Example]:
-    """Close-up photos of a simulated archive with their true masks; the archive is written to `folder`."""
-    import pyarrow.parquet as pq
-
-    from longderm.archive import read_photo
-    from longderm.simulate import simulate_archive
-
-    simulate_archive(folder, patients, seed, masks=True)
-    for row in pq.read_table(folder / "truth" / "photos.parquet").to_pylist():
-        if row["modality"] != "total_body" and row["mask_path"]:
-            mask = _read_mask(folder / row["mask_path"])
-            photo = read_photo(folder / row["path"])
-            if mask.shape == photo.shape and mask.any():
-                yield Example(str(row["path"]), photo, mask)
-
-
 def write_release(out: Path, photos: Path, seed: int, limit: int, patients: int, side_px: int = SIDE_PX) -> None:
     """Fit a segmenter to the "train" split of an ISIC-layout folder and to simulated patients; see `run`."""
     readers: list[Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]] = []
-    for name in _pick(_names(photos, "train"), limit):
+    for name in pick(names_of(photos, "train"), limit):
         readers.append(partial(_read_pair, photos, name))
     # Another seed than that of the report: no patient is in both.
     for example in simulated(out / "fitted_on", patients, seed + 1) if patients else ():
@@ -220,7 +194,7 @@ def write_release(out: Path, photos: Path, seed: int, limit: int, patients: int,
 
 
 def _read_pair(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    return _pair_of(_load(folder, name))
+    return _pair_of(load_example(folder, name))
 
 
 def _pair_of(example: Example) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -249,56 +223,6 @@ def _time_stages(photo: Photo, release: Release) -> float:
     if sight is not None:
         find_structures(photo, release, sight)
     return time.process_time() - started
-
-
-def _read_release(named: str) -> Release:
-    if not named or re.fullmatch(r"\d+\.\d+\.\d+", named):
-        return load_release("segmentation", named or DEFAULT_VERSION)
-    path = Path(named) / "config.json"
-    if not path.is_file():
-        raise SourceNotFoundError("--release must be a version, or name a folder with a config.json in it")
-    digest = "-".join(hash_file(part) for part in sorted(path.parent.iterdir()) if part.is_file())
-    return Release("segmentation", "fitted", json.loads(path.read_text()), digest, path.parent)
-
-
-def _names(folder: Path, split: str) -> list[str]:
-    if not (folder / "images").is_dir() or not (folder / "masks").is_dir():
-        raise SourceNotFoundError("--photos must name a folder with images/ and masks/ in it")
-    names = sorted(path.stem for path in (folder / "images").iterdir())
-    index = folder / "index.csv"
-    if index.is_file():
-        chosen = {line.split(",")[0] for line in index.read_text().splitlines() if line.split(",")[1] == split}
-        names = [name for name in names if name in chosen]
-    masked = {path.stem.removesuffix("_segmentation") for path in (folder / "masks").iterdir()}
-    return [name for name in names if name in masked]
-
-
-def _pick(names: list[str], limit: int) -> list[str]:
-    return names if not limit or len(names) <= limit else [names[i * len(names) // limit] for i in range(limit)]
-
-
-def _load(folder: Path, name: str) -> Example:
-    import cv2
-
-    from longderm.archive import read_photo
-
-    photo = read_photo(sorted((folder / "images").glob(f"{name}.*"))[0])
-    marks = sorted((folder / "structures").glob(f"{name}*"))
-    return Example(
-        name,
-        photo,
-        _read_mask(sorted((folder / "masks").glob(f"{name}*"))[0]),
-        np.asarray(cv2.imread(str(marks[0]), cv2.IMREAD_UNCHANGED), dtype=np.uint8) if marks else None,
-    )
-
-
-def _read_mask(path: Path) -> NDArray[np.bool_]:
-    import cv2
-
-    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-        raise SourceNotFoundError(f"mask {path.name} cannot be read; it must be a PNG")
-    return np.asarray(mask > 0)
 
 
 def _draw_worst(path: Path, pictures: list[tuple[float, str, Example, NDArray[np.bool_]]]) -> None:

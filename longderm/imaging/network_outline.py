@@ -26,14 +26,16 @@ _MAX_LOG_ODDS = 8.0
 class Drawing:
     """How a release draws from a sight.
 
-    level: probability at which the outline lies; overlap, presence: expected Dice and log-odds of a lesion from what
-    an area looks like (`Area.features`); min_presence, min_overlap: below it, nothing is drawn; doubtful_overlap: below
-    it, the border is called doubtful; clinical_max_cut_share: as in `colour_outline`.
+    level: probability at which the outline lies; overlap: expected Dice from what an area looks like (`Area.features`);
+    presence_slope, presence_offset: calibrate the network's log-odds of presence (Platt 1999); min_presence,
+    min_overlap: below it, nothing is drawn; doubtful_overlap: below it, the border is called doubtful;
+    clinical_max_cut_share: as in `colour_outline`.
     """
 
     level: float
     overlap: QuadraticScore
-    presence: QuadraticScore
+    presence_slope: float
+    presence_offset: float
     min_presence: float
     min_overlap: float
     doubtful_overlap: float
@@ -60,7 +62,8 @@ def read_drawing(config: dict[str, Any]) -> Drawing:
     return Drawing(
         level=float(drawing["level"]),
         overlap=QuadraticScore.from_weights(drawing["overlap_weights"]),
-        presence=QuadraticScore.from_weights(drawing["presence_weights"]),
+        presence_slope=float(drawing["presence_slope"]),
+        presence_offset=float(drawing["presence_offset"]),
         min_presence=float(drawing["min_presence"]),
         min_overlap=float(drawing["min_overlap"]),
         doubtful_overlap=float(drawing["doubtful_overlap"]),
@@ -73,7 +76,7 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
     area = find_area(sight, drawing.level)
     if area is None:
         return Outline.none("nothing differs from the surrounding skin")
-    overlap, presence = judge(area, drawing)
+    overlap, presence = judge(sight, area, drawing)
     confidence = round(presence * overlap, 4)
     if presence < drawing.min_presence:
         return Outline.none("what differs from the skin does not look like a lesion", confidence)
@@ -88,11 +91,11 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
     return Outline(mask, confidence, caveat(overlap, drawing.doubtful_overlap, touches_border), touches_border)
 
 
-def judge(area: Area, drawing: Drawing) -> tuple[float, float]:
+def judge(sight: Sight, area: Area, drawing: Drawing) -> tuple[float, float]:
     """Expected overlap (Dice) with an expert's outline, and probability of a lesion, both in [0, 1], rounded."""
     overlap = float(np.clip(drawing.overlap(area.features), 0, 1))
-    presence = float(1 / (1 + np.exp(-np.clip(drawing.presence(area.features), -30, 30))))
-    return round(overlap, 4), round(presence, 4)
+    log_odds = drawing.presence_slope * sight.presence + drawing.presence_offset
+    return round(overlap, 4), round(float(1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))), 4)
 
 
 def find_area(sight: Sight, level: float) -> Area | None:

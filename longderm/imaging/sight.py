@@ -17,6 +17,11 @@ from longderm.threads import one_thread
 if TYPE_CHECKING:
     from longderm.models.lesion_network import LesionNetwork
 
+#: A photo whose lightest parts (percentile of the largest channel, 0 to 255) lie below this level is lightened so far
+#: that they reach it: nearly all photos of the training do, and an underexposed lesion is still a lesion.
+_LIGHTEST_PERCENTILE, _LIGHTEST_LEVEL = 95.0, 150.0
+#: ... by at most this factor: beyond it, there is noise and nothing else.
+_MAX_GAIN = 12.0
 #: Decimals kept of what the network says: the last bits of a sum must not move a border.
 _DECIMALS = 4
 
@@ -84,12 +89,24 @@ def look(network: LesionNetwork, square: NDArray[np.uint8], photo_shape: tuple[i
 
 
 def squash(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """A photo uint8 (H, W, 3) as a square (side_px, side_px, 3): averaged where it shrinks, interpolated where not."""
+    """A photo uint8 (H, W, 3) as a square (side_px, side_px, 3): averaged where it shrinks, interpolated where not, and
+    lightened where it is underexposed."""
     import cv2
 
     shrunk = (min(pixels.shape[1], side_px), min(pixels.shape[0], side_px))
     smaller = cv2.resize(pixels, shrunk, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(smaller, (side_px, side_px), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    square = cv2.resize(smaller, (side_px, side_px), interpolation=cv2.INTER_LINEAR)
+    return lighten(np.asarray(square, dtype=np.uint8))
+
+
+def lighten(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An underexposed photo uint8 (H, W, 3) with more light, others as they are."""
+    lightest = float(np.percentile(pixels.max(axis=2), _LIGHTEST_PERCENTILE))
+    gain = min(_LIGHTEST_LEVEL / max(lightest, 1.0), _MAX_GAIN)
+    if gain <= 1:
+        return pixels
+    # On values as they are coded, a factor is a factor of light, too: the code is nearly a power of it.
+    return np.asarray(np.round(np.minimum(pixels * np.float32(gain), 255)), dtype=np.uint8)
 
 
 @lru_cache(maxsize=4)

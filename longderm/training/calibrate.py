@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from longderm.errors import StageError
 from longderm.imaging.fit import dice, lesion_free_tiles, shrink_mask, vary
 from longderm.imaging.network_outline import Area, find_area
-from longderm.imaging.quadratic import expand, fit_linear, fit_logistic
+from longderm.imaging.quadratic import fit_linear
 from longderm.imaging.sight import Sight, look, squash
 from longderm.models.lesion_network import LesionNetwork
 from longderm.training.examples import COARSE_PX, STRUCTURES, Example
@@ -23,13 +23,14 @@ _MARK_LEVELS = tuple(round(0.05 * step, 2) for step in range(2, 17))
 _CROPS, _TILES = 4, 3
 #: Crops that show hardly any of the lesion, or nothing but it, teach nothing about presence.
 _MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
-#: The threshold of presence lies midway (in log-odds) between these quantiles of lesions and of bare skin.
-_LESIONS_QUANTILE, _BARE_QUANTILE = 0.005, 0.97
+#: The threshold of presence lies at this quantile of the photos held out: a lesion that is passed over is worse than a
+#: spot of skin that is drawn.
+_LESIONS_QUANTILE = 0.0075
 #: Calibration moves away from what the network says only as far as the photos ask for: some structures are rare.
 _CALIBRATION_PENALTY = 2.0
-#: Settings that are chosen, not fitted. An outline expected to overlap less than a quarter helps nobody; below 0.6, a
+#: Settings that are chosen, not fitted. An outline expected to overlap less than a fifth helps nobody; below 0.6, a
 #: reader should look twice; in clinical photos, shadows and folds at the edge are no lesions.
-_CHOSEN = {"min_overlap": 0.25, "doubtful_overlap": 0.6, "clinical_max_cut_share": 0.1}
+_CHOSEN = {"min_overlap": 0.2, "doubtful_overlap": 0.6, "clinical_max_cut_share": 0.1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,27 +59,21 @@ def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict
     level = max(_OUTLINE_LEVELS, key=lambda candidate: round(_mean_overlap(whole, candidate), 5))
     areas = [(find_area(seen.sight, level), seen.mask) for seen in views]
     drawn = [(area, mask) for area, mask in areas if area is not None]
-    lesions = [area for area, mask in drawn if _MIN_SHOWN < mask.mean() < _MAX_SHOWN]
-    if not lesions:
+    if not drawn:
         raise StageError("the network draws nothing on the photos held out; train it for more passes")
     overlaps = np.array([dice(area.mask, mask) for area, mask in drawn])
     overlap_weights = _rounded(fit_linear(_features([area for area, _ in drawn]), overlaps, penalty=1e-2))
 
-    skin = [area for area in (find_area(seen.sight, level) for seen in bare) if area is not None]
-    features = _features(lesions + skin)
-    labels = np.arange(len(features)) < len(lesions)
-    weight = np.where(labels, 0.5 / len(lesions), 0.5 / max(1, len(skin)))
-    presence_weights = fit_logistic(features, labels, weight, penalty=1e-3)
-    log_odds = _score(features, presence_weights)
-    # Bare tiles in which no area is seen at all are right already, and count as the lowest.
-    silent = np.full(max(1, len(bare) - len(skin)), -30.0)
-    lowest = float(np.quantile(log_odds[labels], _LESIONS_QUANTILE))
-    highest = float(np.quantile(np.concatenate([log_odds[~labels], silent]), _BARE_QUANTILE))
+    lesions = np.array([seen.sight.presence for seen in views if _MIN_SHOWN < seen.mask.mean() < _MAX_SHOWN])
+    skin = np.array([seen.sight.presence for seen in bare])
+    slope, offset = fit_calibration(np.concatenate([lesions, skin]), np.arange(len(lesions) + len(skin)) < len(lesions))
+    lowest = float(np.quantile([seen.sight.presence for seen in whole], _LESIONS_QUANTILE))
     return {
         "level": level,
         "overlap_weights": overlap_weights,
-        "presence_weights": _rounded(presence_weights),
-        "min_presence": round(float(1 / (1 + np.exp(-(lowest + highest) / 2))), 3),
+        "presence_slope": round(slope, 4),
+        "presence_offset": round(offset, 4),
+        "min_presence": round(float(1 / (1 + np.exp(-(slope * lowest + offset)))), 4),
         **_CHOSEN,
     }
 
@@ -146,10 +141,6 @@ def _jaccard(maps: list[NDArray[np.float32]], planes: list[NDArray[np.bool_]], l
 
 def _features(areas: list[Area]) -> NDArray[np.float32]:
     return np.stack([area.features for area in areas])
-
-
-def _score(features: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(expand(features).astype(np.float64) @ weights)
 
 
 def _rounded(weights: NDArray[np.float64]) -> list[float]:

@@ -8,7 +8,7 @@ import pytest
 from longderm.imaging.fit import dice
 from longderm.imaging.network_outline import Drawing, find_area, judge, outline_by_network
 from longderm.imaging.quadratic import QuadraticScore, fit_linear
-from longderm.imaging.sight import Sight, squash
+from longderm.imaging.sight import Sight, lighten, squash
 from longderm.photo import Photo
 
 GRID = 64
@@ -43,7 +43,7 @@ def linear(feature):
 
 
 #: Expected overlap is the mirrored views' agreement, presence is the network's own.
-DRAWING = Drawing(0.5, linear(0), linear(3), 0.5, 0.2, 0.6, 0.1)
+DRAWING = Drawing(0.5, linear(0), 1.0, 0.0, 0.5, 0.2, 0.6, 0.1)
 
 
 def photo(**meta):
@@ -108,13 +108,23 @@ def test_the_rim_of_an_eyepiece_cuts_a_lesion_too():
 
 def test_overlap_and_presence_are_shares():
     for scale in (0.5, 1.0):
-        overlap, presence = judge(find_area(sight_of(disc() * scale + 0.01, presence=50.0), 0.4), DRAWING)
+        sight = sight_of(disc() * scale + 0.01, presence=50.0)
+        overlap, presence = judge(sight, find_area(sight, 0.4), DRAWING)
         assert 0 <= overlap <= 1 and 0 <= presence <= 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (40, 900), (900, 40), (256, 256), (100, 300)])
 def test_any_photo_is_squashed_to_the_networks_square_and_keeps_its_mean(shape):
-    pixels = np.random.default_rng(0).integers(90, 110, (*shape, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(190, 210, (*shape, 3), dtype=np.uint8)
     square = squash(pixels, 128)
     assert square.shape == (128, 128, 3)
     assert abs(float(square.mean()) - float(pixels.mean())) < 3
+
+
+@pytest.mark.parametrize("light", [0.02, 0.1, 0.3])
+def test_an_underexposed_photo_is_lightened_and_others_are_not(light):
+    pixels = np.random.default_rng(0).integers(190, 210, (64, 64, 3), dtype=np.uint8)
+    dark = np.round(pixels * light).astype(np.uint8)
+    assert np.array_equal(lighten(pixels), pixels)
+    assert float(lighten(dark).mean()) > 1.5 * float(dark.mean())
+    assert lighten(dark).max() <= 155

@@ -1,0 +1,83 @@
+"""Fits the network that expects an error of measurement from signs of quality (`longderm.imaging.quality_model`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+#: Units of the hidden layer: half bend upwards, half saturate.
+_UNITS = 16
+_STEPS, _RATE = 4000, 2e-2
+#: Weights are drawn towards a prior instead of towards nothing: every sign costs something, also one that no distortion
+#: of the training has moved. The prior's log-odds per badness, and how strongly it draws.
+_PRIOR, _PRIOR_PULL, _WEIGHT_PULL = 1.0, 3e-3, 1e-3
+#: A further distorted copy should be expected to err more, by this much; and how much this counts.
+_STEP_MARGIN, _STEP_WEIGHT = 0.004, 3.0
+#: Errors are compared as square roots: small ones should be ranked as well.
+_LEAST_ERROR = 1e-4
+
+
+def fit_error_model(
+    badness: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    series: NDArray[np.int64],
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Config of an `ErrorModel` from badness (N, n), realised errors (N,) and `series` (S, L): rows of one photo that
+    get worse step by step. Seeded; the same on every machine up to the last digits, which are rounded away."""
+    torch.manual_seed(seed)
+    net = _Net(badness.shape[1])
+    x, y = (torch.tensor(part, dtype=torch.float32) for part in (badness, errors))
+    steps = torch.tensor(series)
+    optimiser = torch.optim.Adam(net.parameters(), lr=_RATE)
+    for step in range(_STEPS):
+        for group in optimiser.param_groups:
+            group["lr"] = _RATE * (1 - step / _STEPS)
+        expected = net(x)
+        misses = (expected.clamp(min=_LEAST_ERROR).sqrt() - y.clamp(min=_LEAST_ERROR).sqrt()).square().mean()
+        ladder = expected[steps]
+        falls = functional.relu(ladder[:, :-1] - ladder[:, 1:] + _STEP_MARGIN).mean()
+        loss = misses + _STEP_WEIGHT * falls + net.pull()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return net.config()
+
+
+class _Net(nn.Module):
+    """`ErrorModel` with weights as exponentials, so that they stay above 0."""
+
+    def __init__(self, signs: int) -> None:
+        super().__init__()
+        self.direct = nn.Parameter(torch.full((signs,), float(np.log(_PRIOR))))
+        self.inner = nn.Parameter(0.5 * torch.randn(signs, _UNITS) - 2)
+        self.bias = nn.Parameter(torch.randn(_UNITS))
+        self.outer = nn.Parameter(0.3 * torch.randn(_UNITS) - 1)
+        self.offset = nn.Parameter(torch.tensor(-3.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = x @ self.inner.exp() + self.bias
+        half = _UNITS // 2
+        bent = torch.cat([functional.softplus(hidden[:, :half]), torch.tanh(hidden[:, half:])], dim=1)
+        return torch.sigmoid(self.offset + x @ self.direct.exp() + bent @ self.outer.exp())
+
+    def pull(self) -> Tensor:
+        towards_prior = (self.direct - float(np.log(_PRIOR))).square().mean()
+        return _PRIOR_PULL * towards_prior + _WEIGHT_PULL * self.inner.exp().mean()
+
+    def config(self) -> dict[str, Any]:
+        def rounded(values: Tensor) -> Any:
+            return np.vectorize(lambda value: float(f"{value:.5g}"))(values.detach().numpy()).tolist()
+
+        return {
+            "direct": rounded(self.direct.exp()),
+            "inner": rounded(self.inner.exp()),
+            "bias": rounded(self.bias),
+            "outer": rounded(self.outer.exp()),
+            "offset": round(float(self.offset.detach()), 5),
+        }
