@@ -51,7 +51,7 @@ class PhotoView:
     """One photo: how it was taken, how good it is, and the names of its pictures (None: there is none).
 
     scale: where its scale comes from, in words, None without one; skin: the skin's typology class and angle, likewise;
-    structures: "pigment network 92%" ..., the likeliest first, empty where none were looked for.
+    structures: "pigment network 92%" ..., the likeliest first; empty where none were looked for.
     """
 
     photo_id: str

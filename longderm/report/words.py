@@ -46,10 +46,13 @@ _CAVEATS = {
 
 #: Where a photo's scale comes from, in words.
 _SCALE_SOURCES = {
-    "dicom_pixel_spacing": "calibrated by the device",
-    "metadata": "as stated with the photo",
-    "ruler": "read from a ruler in the photo",
+    "dicom_pixel_spacing": "of the device",
+    "metadata": "as stated",
+    "ruler": "of a ruler in the photo",
 }
+
+#: Structures less probable than this are not told one by one: the network's calibration is no finer.
+_UNLIKELY = 0.05
 
 #: Columns of `structures`, in words.
 _STRUCTURES = {
@@ -241,16 +244,13 @@ def skin_label(ita_class: str | None, ita_deg: float | None) -> str | None:
 
 
 def structure_labels(row: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Dermoscopic structures with their probability, the likeliest first; none where nobody looked."""
-    known = {name: row[name] for name in _STRUCTURES if row[name] is not None} if row else {}
-    ordered = sorted(known, key=lambda name: (-round(known[name], 2), name))
-    return tuple(f"{_STRUCTURES[name]} {_percent(known[name])}" for name in ordered)
-
-
-def _percent(probability: float) -> str:
-    """A probability for people: never a certain 0% or 100%."""
-    whole = round(100 * probability)
-    return "<1%" if whole < 1 else ">99%" if whole > 99 else f"{whole}%"
+    """Dermoscopic structures with their probability, the likeliest first, the unlikely in one; none if none looked."""
+    known = {name: round(row[name], 2) for name in _STRUCTURES if row[name] is not None} if row else {}
+    told = sorted((name for name in known if known[name] >= _UNLIKELY), key=lambda name: (-known[name], name))
+    labels = [f"{_STRUCTURES[name]} {'>99' if known[name] > 0.99 else f'{100 * known[name]:.0f}'}%" for name in told]
+    if len(told) < len(known):
+        labels.append(f"{'others' if told else 'each'} <{100 * _UNLIKELY:.0f}%")
+    return tuple(labels)
 
 
 def plain(text: str | None) -> str:
