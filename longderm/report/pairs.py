@@ -6,7 +6,15 @@ import math
 
 from longderm.report.rows import Row, Rows
 from longderm.report.views import DeltaView, PairView, PhotoView
-from longderm.report.words import delta_texts, failure_text, plain, span_label
+from longderm.report.words import (
+    delta_texts,
+    failure_text,
+    plain,
+    scale_label,
+    skin_label,
+    span_label,
+    structure_labels,
+)
 
 #: Scores are compared at this many decimals, so that the order of a page does not hang on the last bits of a sum.
 _STRENGTH_DECIMALS = 4
@@ -17,9 +25,16 @@ ISSUED = ("issued", "issued_with_caveat")
 def photo_view(rows: Rows, row: Row, when: str) -> PhotoView:
     """One photo with the names of its pictures; a stage that failed on it is among `failures`."""
     photo_id = row["photo_id"]
-    sources = {"preview": rows.previews, "quality": rows.quality, "outline": rows.masks, "measures": rows.measures}
+    sources = {
+        "preview": rows.previews,
+        "scale": rows.scales,
+        "quality": rows.quality,
+        "outline": rows.masks,
+        "structures": rows.structures,
+        "measures": rows.measures,
+    }
     found = {name: table.get(photo_id) for name, table in sources.items()}
-    quality, mask, measures = found["quality"], found["outline"], found["measures"]
+    quality, mask, measures, scale = found["quality"], found["outline"], found["measures"], found["scale"]
     failures = [failure_text(name, entry["failure"]) for name, entry in found.items() if entry and entry["failure"]]
     if mask and not mask["failure"] and mask["found"] is False:
         failures.append("no lesion was found in the photo" + (f": {mask['reason']}" if mask["reason"] else ""))
@@ -31,7 +46,7 @@ def photo_view(rows: Rows, row: Row, when: str) -> PhotoView:
         width_px=row["width_px"] or 0,
         height_px=row["height_px"] or 0,
         device=row["device"],
-        caveats=tuple(row["caveats"] or ()),
+        caveats=(*(row["caveats"] or ()), *((scale["caveats"] or ()) if scale else ())),
         quality=quality["score"] if quality else None,
         quality_reasons=tuple(quality["reasons"] or ()) if quality else (),
         failures=tuple(failures),
@@ -39,6 +54,9 @@ def photo_view(rows: Rows, row: Row, when: str) -> PhotoView:
         mask_object=mask["mask_object"] if mask and mask["found"] else None,
         area_mm2=measures["area_mm2"] if measures else None,
         long_diam_mm=measures["clin_size_long_diam_mm"] if measures else None,
+        scale=scale_label(scale) if scale else None,
+        skin=skin_label(measures["ita_class"], measures["ita_deg"]) if measures else None,
+        structures=structure_labels(found["structures"]),
     )
 
 

@@ -27,8 +27,10 @@ class Rows:
     events_of_lesion: dict[str, list[Row]]
     events_of_patient: dict[str, list[Row]]
     previews: dict[str, Row]
+    scales: dict[str, Row]
     quality: dict[str, Row]
     masks: dict[str, Row]
+    structures: dict[str, Row]
     measures: dict[str, Row]
     alignments_of: dict[str, list[Row]]
     changes: dict[str, Row]
@@ -67,8 +69,10 @@ def read_rows(tables: Mapping[str, pa.Table]) -> Rows:
         events_of_lesion=_grouped([row for row in events if row["lesion_id"] is not None], "lesion_id"),
         events_of_patient=_grouped([row for row in events if row["lesion_id"] is None], "patient_id"),
         previews=_keyed(tables, "previews"),
+        scales=_keyed(tables, "scales"),
         quality=_keyed(tables, "quality"),
         masks=_keyed(tables, "masks"),
+        structures=_keyed(tables, "structures"),
         measures=_keyed(tables, "measures"),
         alignments_of=_grouped(list(_keyed(tables, "alignments").values()), "lesion_id"),
         changes=_keyed(tables, "changes"),

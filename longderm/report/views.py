@@ -48,7 +48,11 @@ class ReportPaths:
 
 @dataclass(frozen=True)
 class PhotoView:
-    """One photo: how it was taken, how good it is, and the names of its pictures (None: there is none)."""
+    """One photo: how it was taken, how good it is, and the names of its pictures (None: there is none).
+
+    scale: where its scale comes from, in words, None without one; skin: the skin's typology class and angle, likewise;
+    structures: "pigment network 92%" ..., the likeliest first; empty where none were looked for.
+    """
 
     photo_id: str
     day: int | None
@@ -65,6 +69,9 @@ class PhotoView:
     mask_object: str | None
     area_mm2: float | None
     long_diam_mm: float | None
+    scale: str | None
+    skin: str | None
+    structures: tuple[str, ...]
 
 
 @dataclass(frozen=True)

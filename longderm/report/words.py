@@ -41,6 +41,26 @@ _CAVEATS = {
     "exif_unreadable": "orientation not certain (EXIF unreadable)",
     "icc_profile_unusable": "colours not certain (colour profile unusable)",
     "modality_assumed": "taken for dermoscopy, the file does not say",
+    "scale_contradicts_ruler": "the stated scale and a ruler in the photo contradict each other",
+}
+
+#: Where a photo's scale comes from, in words.
+_SCALE_SOURCES = {
+    "dicom_pixel_spacing": "of the device",
+    "metadata": "as stated",
+    "ruler": "of a ruler in the photo",
+}
+
+#: Structures less probable than this are not told one by one: the network's calibration is no finer.
+_UNLIKELY = 0.05
+
+#: Columns of `structures`, in words.
+_STRUCTURES = {
+    "pigment_network": "pigment network",
+    "globules": "globules",
+    "streaks": "streaks",
+    "negative_network": "negative network",
+    "milia_like_cyst": "milia-like cysts",
 }
 
 MODALITY_WORDS = {
@@ -205,6 +225,32 @@ def failure_text(stage: str, failure: str) -> str:
 def caveat_label(code: str) -> str:
     """A photo's caveat in words."""
     return _CAVEATS.get(code, plain(code))
+
+
+def scale_label(row: Mapping[str, Any]) -> str | None:
+    """Where a photo's scale comes from, with its 95% interval where it is known; None without a scale."""
+    if row["px_per_mm"] is None:
+        return None
+    source, error = row["px_per_mm_source"], row["px_per_mm_error"]
+    told = _SCALE_SOURCES.get(source or "", plain(source) or "source not known")
+    return told if error is None else f"{told} (95%: ±{number(196 * error, 1)}%)"
+
+
+def skin_label(ita_class: str | None, ita_deg: float | None) -> str | None:
+    """The skin's typology class with its angle: "intermediate (ITA 34°)"; None where it is not known."""
+    if ita_class is None or ita_deg is None:
+        return None
+    return f"{ita_class} (ITA {number(ita_deg, 0)}°)"
+
+
+def structure_labels(row: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Dermoscopic structures with their probability, the likeliest first, the unlikely in one; none if none looked."""
+    known = {name: round(row[name], 2) for name in _STRUCTURES if row[name] is not None} if row else {}
+    told = sorted((name for name in known if known[name] >= _UNLIKELY), key=lambda name: (-known[name], name))
+    labels = [f"{_STRUCTURES[name]} {'>99' if known[name] > 0.99 else f'{100 * known[name]:.0f}'}%" for name in told]
+    if len(told) < len(known):
+        labels.append(f"{'others' if told else 'each'} <{100 * _UNLIKELY:.0f}%")
+    return tuple(labels)
 
 
 def plain(text: str | None) -> str:

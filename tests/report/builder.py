@@ -79,9 +79,20 @@ class Archive:
         return lesion_id
 
     def photo(
-        self, patient_id: str, lesion_id: str | None, day: int | None, *, radius_px: float | None = None, **row: Any
+        self,
+        patient_id: str,
+        lesion_id: str | None,
+        day: int | None,
+        *,
+        radius_px: float | None = None,
+        structures: dict[str, float] | None = None,
+        skin: tuple[str, float] | None = None,
+        **row: Any,
     ) -> str:
-        """A photo with its file, preview, quality, mask and measures; `radius_px` draws a lesion of that size."""
+        """A photo with its file, preview, scale, quality, mask, structures and measures.
+
+        `radius_px` draws a lesion of that size; `structures` are seen in it, `skin` (class, ITA) around it.
+        """
         number = len(self.rows["photos"])
         photo_id = identifier(f"photo {number}")
         given = {
@@ -89,6 +100,7 @@ class Archive:
             "width_px": WIDTH,
             "height_px": HEIGHT,
             "px_per_mm": 40.0,
+            "px_per_mm_source": "metadata",
             "undated_repeat": day is None,
             "file_ref": identifier(f"file {number}"),
             "format": "jpeg",
@@ -111,7 +123,13 @@ class Archive:
             self.add("masks", photo_id=photo_id, found=True, confidence=0.9, touches_border=False, mask_object=mask)
             area = None if radius_px is None else math.pi * (radius_px / 40.0) ** 2
             scaled = (given | row)["px_per_mm"] is not None
-            self.add("measures", photo_id=photo_id, area_px=area and area * 1600, area_mm2=area if scaled else None)
+            scale = {name: (given | row).get(name) for name in ("px_per_mm", "px_per_mm_source", "px_per_mm_error")}
+            self.add("scales", photo_id=photo_id, caveats=[], **scale)
+            self.add("structures", photo_id=photo_id, **(structures or {}))
+            tone = {} if skin is None else {"ita_class": skin[0], "ita_deg": skin[1]}
+            self.add(
+                "measures", photo_id=photo_id, area_px=area and area * 1600, area_mm2=area if scaled else None, **tone
+            )
         return photo_id
 
     def pair(

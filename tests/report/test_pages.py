@@ -176,6 +176,56 @@ def test_photos_of_real_people_carry_no_banner(tmp_path: Path) -> None:
     assert all("Simulated data" not in page.words for page in pages.values())
 
 
+SEEN = {
+    "pigment_network": 0.915,
+    "globules": 0.31,
+    "streaks": 0.002,
+    "negative_network": 0.03,
+    "milia_like_cyst": 0.998,
+}
+
+
+def seen_by_the_way(special_site: str | None = None) -> Archive:
+    """One photo measured by a ruler, with the skin's tone and structures."""
+    made = Archive()
+    patient = made.patient("one")
+    made.photo(
+        patient,
+        made.lesion(patient, "spot", anatom_site_general="anterior torso", special_site=special_site),
+        0,
+        radius_px=80,
+        px_per_mm_source="ruler",
+        px_per_mm_error=0.016,
+        skin=("intermediate", 33.6),
+        structures=SEEN,
+    )
+    return made
+
+
+def test_a_visit_tells_the_scales_source_the_skin_and_the_structures(tmp_path: Path) -> None:
+    _, pages = written(seen_by_the_way(), tmp_path)
+    words = pages[identifier("one")].words
+    assert "scale of a ruler in the photo (95%: ±3.1%)" in words
+    assert "skin intermediate (ITA 34°)" in words
+    assert "structures, probability: milia-like cysts >99%, pigment network 92%, globules 31%, others <5%" in words
+
+
+def test_what_is_not_known_of_a_visit_or_out_of_scope_is_not_told(tmp_path: Path, pages: dict[str, Page]) -> None:
+    plain = pages[identifier("one")].words
+    assert "scale as stated" in plain
+    assert "ITA" not in plain and "structures, probability" not in plain
+    assert "scale as stated" not in pages[identifier("two")].words, "its photos have no scale"
+    _, face = written(seen_by_the_way("face"), tmp_path)
+    assert not any(told in face[identifier("one")].words for told in ("scale of a ruler", "ITA", "globules"))
+
+
+def test_a_scale_that_its_ruler_contradicts_is_a_caveat_on_the_page(tmp_path: Path) -> None:
+    made = seen_by_the_way()
+    made.rows["scales"][0]["caveats"] = ["scale_contradicts_ruler"]
+    _, pages = written(made, tmp_path)
+    assert "the stated scale and a ruler in the photo contradict each other" in pages[identifier("one")].words
+
+
 def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path) -> None:
     made = clinic()
     for row in made.rows["lesions"]:

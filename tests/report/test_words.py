@@ -7,7 +7,17 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longderm.report.words import day_label, delta_decimals, delta_texts, number, site_label, span_label
+from longderm.report.words import (
+    day_label,
+    delta_decimals,
+    delta_texts,
+    number,
+    scale_label,
+    site_label,
+    skin_label,
+    span_label,
+    structure_labels,
+)
 from tests.report.builder import delta, steady
 
 
@@ -81,3 +91,19 @@ def test_a_site_is_told_with_its_side_once() -> None:
     assert site_label(blank | {"anatom_site_general": "posterior torso", "laterality": "L"}) == "Posterior torso, left"
     assert site_label(blank | {"anatom_site_1": "left arm", "laterality": "L"}) == "Left arm"
     assert site_label(blank | {"site_code": "123"}) == "Site code 123"
+
+
+def test_no_scale_no_tone_and_no_look_are_told_as_nothing() -> None:
+    nothing = dict.fromkeys(("px_per_mm", "px_per_mm_source", "px_per_mm_error"))
+    assert scale_label(nothing) is None
+    assert scale_label(nothing | {"px_per_mm": 30.0, "px_per_mm_source": "dicom_pixel_spacing"}) == "of the device"
+    assert skin_label(None, None) is None
+    names = ("pigment_network", "globules", "streaks", "negative_network", "milia_like_cyst")
+    assert structure_labels(None) == structure_labels(dict.fromkeys(names)) == ()
+    assert structure_labels(dict.fromkeys(names, 0.01)) == ("each <5%",)
+
+
+def test_no_structure_is_told_as_certain() -> None:
+    row = dict.fromkeys(("globules", "streaks", "negative_network", "milia_like_cyst"), 0.6) | {"pigment_network": 1.0}
+    assert structure_labels(row)[0] == "pigment network >99%"
+    assert len(structure_labels(row)) == 5
