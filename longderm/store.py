@@ -32,7 +32,7 @@ from longderm.errors import (
     StoreVersionError,
     UsageError,
 )
-from longderm.schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, TABLES
+from longderm.schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, TABLES, empty
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -72,6 +72,7 @@ class Store:
                 f"the store at {self.root} has schema version {found}, this longderm knows {SCHEMA_VERSION}; "
                 "use the release that wrote it, or a newer one"
             )
+        self._made_at = found
 
     @classmethod
     def create(cls, uri: str | Path, key_id: str) -> Store:
@@ -99,12 +100,13 @@ class Store:
 
     def table(self, name: str, version: int | None = None) -> pa.Table:
         """All rows of a table, as of a Delta version if one is given, in the schema of `longderm.schema`."""
-        rows: pa.Table = self._delta(name, version).to_pyarrow_table()
-        return rows.cast(TABLES[name].schema)
+        delta = self._delta(name, version)
+        return empty(name) if delta is None else _conform(delta.to_pyarrow_table(), TABLES[name].schema)
 
     def version(self, name: str) -> int:
-        """The present Delta version of a table."""
-        return int(self._delta(name).version())
+        """The present Delta version of a table; 0 for one that an older release did not have."""
+        delta = self._delta(name)
+        return 0 if delta is None else int(delta.version())
 
     def versions(self) -> dict[str, int]:
         """The present Delta version of every table."""
@@ -131,11 +133,33 @@ class Store:
             rows = rows.append_column("recorded_at", now)
         rows = rows.select(schema.names).cast(schema)
         properties = CommitProperties(custom_metadata={"longderm.run_id": run_id})
+        if self._made_at < SCHEMA_VERSION:
+            self._bring_up()
         with _clear_access_errors(self.root):
             write_deltalake(self._delta(name), rows, mode="append", commit_properties=properties)
         return len(rows)
 
-    def _delta(self, name: str, version: int | None = None) -> DeltaTable:
+    def _bring_up(self) -> None:
+        """Give a store of an older release the tables and columns of this one; it cannot be written to before."""
+        from deltalake import Field, Schema
+
+        for name, spec in TABLES.items():
+            delta = self._delta(name)
+            if delta is None:
+                _make_table(self.root, name)
+                continue
+            known = {field.name for field in delta.schema().fields}
+            new = [field for field in Schema.from_arrow(spec.schema).fields if field.name not in known]
+            with _clear_access_errors(self.root):
+                if new:
+                    delta.alter.add_columns([Field(field.name, field.type, nullable=True) for field in new])
+                delta.alter.set_table_properties({_VERSION_PROPERTY: str(SCHEMA_VERSION)}, raise_if_not_exists=False)
+        # The marker comes last: a store whose upgrade was killed is taken up again.
+        _write_marker(self.root, self.key_id)
+        self._made_at = SCHEMA_VERSION
+
+    def _delta(self, name: str, version: int | None = None) -> DeltaTable | None:
+        """A table; None where this store was made by a release that had no such table."""
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -144,6 +168,8 @@ class Store:
             with _clear_access_errors(self.root):
                 table = DeltaTable(str(path), version=version)
         except TableNotFoundError:
+            if self._made_at < SCHEMA_VERSION and not path.exists():
+                return None
             raise AccessError(
                 f"table {name} is missing in the store at {self.root}; restore it from a backup"
             ) from None
@@ -254,21 +280,37 @@ def _make_store(root: Path, key_id: str) -> None:
         _require_no_replace(root)
     from deltalake import DeltaTable
 
-    for name, spec in TABLES.items():
-        path = root / "tables" / name
-        if DeltaTable.is_deltatable(str(path)):
-            continue  # a first run was killed half-way
-        DeltaTable.create(
-            str(path),
-            spec.schema,
-            mode="ignore",
-            description=spec.description,
-            configuration={_VERSION_PROPERTY: str(SCHEMA_VERSION)},
-            raise_if_key_not_exists=False,
-        )
+    for name in TABLES:
+        if not DeltaTable.is_deltatable(str(root / "tables" / name)):  # a first run may have been killed half-way
+            _make_table(root, name)
     # The marker comes last: a store without it is not finished and is taken up again.
+    _write_marker(root, key_id)
+
+
+def _make_table(root: Path, name: str) -> None:
+    from deltalake import DeltaTable
+
+    DeltaTable.create(
+        str(root / "tables" / name),
+        TABLES[name].schema,
+        mode="ignore",
+        description=TABLES[name].description,
+        configuration={_VERSION_PROPERTY: str(SCHEMA_VERSION)},
+        raise_if_key_not_exists=False,
+    )
+
+
+def _write_marker(root: Path, key_id: str) -> None:
     described: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "key_id": key_id}
     write_atomically(root / _MARKER, (json.dumps(described, indent=2) + "\n").encode())
+
+
+def _conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows in the present schema; a column that an older release did not have is null."""
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows.select(schema.names).cast(schema)
 
 
 def _require_no_replace(root: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +35,11 @@ def quality(*rows: tuple[str, str, float]) -> pa.Table:
     schema = TABLES["quality"].schema
     schema = schema.remove(schema.get_field_index("recorded_at"))
     return pa.Table.from_pylist([{"photo_id": p, "fingerprint": f, "score": s} for p, f, s in rows], schema=schema)
+
+
+def rows_of(name: str, **row: object) -> pa.Table:
+    schema = TABLES[name].schema
+    return pa.Table.from_pylist([row], schema=schema.remove(schema.get_field_index("recorded_at")))
 
 
 @pytest.fixture
@@ -175,3 +182,42 @@ def test_a_second_committer_is_refused_and_told_who_holds_the_store_until_that_o
         holder.wait()
     with store.lock("ingest"):
         pass
+
+
+@pytest.fixture
+def older_store(store):
+    """A store as the first release made it: no tables of scales and structures, few columns of quality."""
+    import shutil
+
+    from deltalake import DeltaTable
+
+    kept = [field for field in TABLES["quality"].schema if not field.name.startswith(("ink", "ruler", "sticker"))]
+    rows = quality(("a", "f1", 0.5)).append_column(
+        "recorded_at", pa.nulls(1, pa.timestamp("us", tz="UTC")).fill_null(datetime(2024, 1, 1, tzinfo=UTC))
+    )
+    for name in ("scales", "structures", "quality"):
+        shutil.rmtree(store.root / "tables" / name)
+    path = str(store.root / "tables" / "quality")
+    DeltaTable.create(
+        path, pa.schema(kept), configuration={"longderm.schema_version": "1"}, raise_if_key_not_exists=False
+    )
+    write_deltalake(path, rows.select([field.name for field in kept]).cast(pa.schema(kept)), mode="append")
+    (store.root / "longderm.json").write_text(json.dumps({"schema_version": 1, "key_id": "key-1"}))
+    return Store(store.root)
+
+
+def test_a_store_of_an_older_release_is_read_with_nulls_where_that_release_had_no_column(older_store):
+    (row,) = older_store.table("quality").to_pylist()
+    assert row["score"] == 0.5 and row["ink_fraction"] is None
+    assert older_store.table("quality").schema.equals(TABLES["quality"].schema, check_metadata=False)
+    assert len(older_store.table("scales")) == 0 and older_store.versions()["scales"] == 0
+
+
+def test_writing_to_a_store_of_an_older_release_brings_it_up_and_keeps_its_rows(older_store):
+    older_store.append("structures", rows_of("structures", photo_id="a", fingerprint="f1", globules=0.25), "run")
+    older_store.append("quality", rows_of("quality", photo_id="b", fingerprint="f1", ink_fraction=0.125), "run")
+    again = Store(older_store.root)
+    assert [row["globules"] for row in again.table("structures").to_pylist()] == [0.25]
+    found = {row["photo_id"]: (row["score"], row["ink_fraction"]) for row in again.table("quality").to_pylist()}
+    assert found == {"a": (0.5, None), "b": (None, 0.125)}
+    assert json.loads((again.root / "longderm.json").read_text())["schema_version"] == SCHEMA_VERSION

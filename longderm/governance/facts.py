@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class PhotoFacts:
     """What the rules know of one photo of the pair; None where a value is not known.
 
-    mask_found is None where segmentation did not run.
+    px_per_mm: the scale that the photo is measured by; px_per_mm_source: "dicom_pixel_spacing", "metadata" or "ruler";
+    px_per_mm_error: its relative standard error. mask_found is None where segmentation did not run.
     """
 
     modality: str
@@ -18,6 +19,8 @@ class PhotoFacts:
     polarised: bool | None = None
     contact: bool | None = None
     px_per_mm: float | None = None
+    px_per_mm_source: str | None = None
+    px_per_mm_error: float | None = None
     caveats: tuple[str, ...] = ()
     mask_found: bool | None
     mask_touches_border: bool | None

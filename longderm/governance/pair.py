@@ -37,6 +37,7 @@ CAVEAT_TEXTS = {
     "filed_under_two_lesions": "the same photo is filed under two lesions",
     "icc_profile_unusable": "colours not certain (colour profile unusable)",
     "modality_assumed": "taken for dermoscopy, the file does not say",
+    "scale_contradicts_ruler": "the stated scale and a ruler in the photo contradict each other",
     "same_pixels_as_other_day": "the same pixels are also filed under another day",
     "transparent_pixels": "transparent pixels were filled",
 }
@@ -224,6 +225,16 @@ def _no_scale(_: Change | None, facts: Facts) -> str | None:
     return f"no scale in the {' and the '.join(missing)} photo: sizes are relative" if missing else None
 
 
+def _scale_from_ruler(_: Change | None, facts: Facts) -> str | None:
+    """A scale is not stated, but read from a ruler in the photo."""
+    read = [(which, photo) for which, photo in facts.photos if photo.px_per_mm_source == "ruler"]
+    if not read:
+        return None
+    errors = [photo.px_per_mm_error for _, photo in read if photo.px_per_mm_error is not None]
+    error = f" (standard error {100 * max(errors):.2g}%)" if errors else ""
+    return f"scale read from a ruler in the {' and the '.join(which for which, _ in read)} photo{error}"
+
+
 def _scale_disagrees(_: Change | None, facts: Facts) -> str | None:
     """The stated scales and the alignment contradict each other."""
     first, second, aligned = facts.baseline.px_per_mm, facts.followup.px_per_mm, facts.alignment_scale
@@ -309,6 +320,7 @@ RULES: tuple[Rule, ...] = (
     Rule("issued_with_caveat", _scale_disagrees),
     Rule("issued_with_caveat", _scale_uncertain),
     Rule("issued_with_caveat", _no_scale),
+    Rule("issued_with_caveat", _scale_from_ruler),
     Rule("issued_with_caveat", _photo_caveats),
     Rule("issued_with_caveat", _polarisation_unknown),
 )

@@ -8,6 +8,7 @@ from longderm.imaging.lesion_looks import LesionLooks, describe
 from longderm.imaging.measures import Measures, measure
 from longderm.imaging.quality import Quality, assess_quality
 from longderm.imaging.ruler import RulerReading, RulerScale, read_ruler
+from longderm.imaging.scale import Scale, find_scale, with_scale
 from longderm.imaging.segmentation import Segmentation, segment
 from longderm.imaging.sight import Sight, see
 from longderm.imaging.structures import Structures, find_structures
@@ -19,6 +20,7 @@ __all__ = [
     "Quality",
     "RulerReading",
     "RulerScale",
+    "Scale",
     "Segmentation",
     "Sight",
     "Structures",
@@ -26,6 +28,7 @@ __all__ = [
     "assess_quality",
     "describe",
     "field_of_view",
+    "find_scale",
     "find_structures",
     "glare_mask",
     "hair_mask",
@@ -38,4 +41,5 @@ __all__ = [
     "segment",
     "srgb_to_lab",
     "srgb_to_linear",
+    "with_scale",
 ]

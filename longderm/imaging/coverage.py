@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, Artefacts, find_artefacts, find_field_of_view, find_hair
 from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
-from longderm.imaging.ruler import RulerScale, read_ruler
+from longderm.imaging.ruler import RulerReading, RulerScale, read_ruler
 from longderm.photo import Photo
 
 #: Ink of a surgeon's or felt pen is violet to blue: hue angle between these (degrees) ...
@@ -51,9 +51,9 @@ class Coverage:
     dark_corners: float
 
 
-def assess_coverage(photo: Photo, ruler: RulerScale | None = None, artefacts: Artefacts | None = None) -> Coverage:
-    """The shares of a photo; its `ruler` and `artefacts`, where they were found before, else they are sought now."""
-    ruler = ruler if ruler is not None else read_ruler(photo).scale
+def assess_coverage(photo: Photo, ruler: RulerReading | None = None, artefacts: Artefacts | None = None) -> Coverage:
+    """The shares of a photo; its `ruler` and `artefacts`, where they were sought before, else they are sought now."""
+    read = (ruler if ruler is not None else read_ruler(photo)).scale
     artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
     size = (artefacts.hair.shape[0], artefacts.hair.shape[1])
     field = artefacts.inside
@@ -70,7 +70,7 @@ def assess_coverage(photo: Photo, ruler: RulerScale | None = None, artefacts: Ar
         hair=share(artefacts.hair),
         glare=share(artefacts.glare),
         ink=share(ink),
-        ruler=0.0 if ruler is None else share(ruler_mask(ruler, photo.shape, size)),
+        ruler=0.0 if read is None else share(ruler_mask(read, photo.shape, size)),
         sticker=share(sticker),
         black_border=share(border),
         dark_corners=share(~field & ~border),

@@ -50,3 +50,13 @@ def enlarge_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.
         return mask.copy()
     soft = cv2.resize(mask.astype(np.uint8) * 255, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(soft > 127)
+
+
+def reduce_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The mask, bool (H, W), at `shape`, which is nowhere larger: True where at least half of the area is."""
+    import cv2
+
+    if mask.shape == shape:
+        return mask
+    share = cv2.resize(mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(share >= 0.5)

@@ -2,9 +2,9 @@
 
 The columns are named and defined as in the metadata of the ISIC 2024 challenge ("SLICE-3D", Kurtansky et al. 2024,
 doi 10.1038/s41597-024-03743-w), whose source is a total-body system (`tbp_lv_`). Its own code is not public: where the
-description leaves a formula open, ours is stated in `TBP_COLUMNS`; columns whose formula cannot be told from it
-(`tbp_lv_norm_border`, `tbp_lv_norm_color`, `tbp_lv_deltaLBnorm`) and those that no single photo shows (location,
-coordinates, the vendor's classifier) are left out.
+description leaves a formula open, ours is stated in `longderm.schema.TBP_COLUMNS`; columns whose formula cannot be told
+from it (`tbp_lv_norm_border`, `tbp_lv_norm_color`, `tbp_lv_deltaLBnorm`) and those that no single photo shows
+(location, coordinates, the vendor's classifier) are left out.
 """
 
 from __future__ import annotations
@@ -16,55 +16,19 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.imaging.artefacts import Artefacts
 from longderm.imaging.candidates import ring_around
 from longderm.imaging.colour import linear_to_lab, srgb_to_linear
-from longderm.imaging.cut_out import CutOut, cut_out
+from longderm.imaging.cut_out import CutOut, cut_out, window_around
 from longderm.imaging.features import masked_blur
 from longderm.imaging.palette import COLOURS, name_colours
+from longderm.imaging.rounding import DIGITS, significant
 from longderm.imaging.segmentation import Segmentation, lesion_mask
-from longderm.imaging.shape import eccentricity, shape_asymmetry_by_axis, trace
+from longderm.imaging.shape import shape_asymmetry_by_axis, trace
+from longderm.imaging.size import Size, measure_size
 from longderm.imaging.skin_tone import Illumination, SkinTone, illumination, skin_tone
 from longderm.photo import Photo
-
-#: ISIC-2024 columns that one photo gives: name -> (unit, definition). "Inside" is the lesion, "outside" the ring of
-#: skin around it, both without hair and glare; L*, a*, b* of CIE 1976 under D65.
-TBP_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "tbp_lv_A": ("Lab", "mean a* inside"),
-        "tbp_lv_Aext": ("Lab", "mean a* outside"),
-        "tbp_lv_B": ("Lab", "mean b* inside"),
-        "tbp_lv_Bext": ("Lab", "mean b* outside"),
-        "tbp_lv_C": ("Lab", "chroma of the mean colour inside, hypot(a*, b*)"),
-        "tbp_lv_Cext": ("Lab", "chroma of the mean colour outside"),
-        "tbp_lv_H": ("degrees", "hue angle of the mean colour inside, atan2(b*, a*)"),
-        "tbp_lv_Hext": ("degrees", "hue angle of the mean colour outside"),
-        "tbp_lv_L": ("Lab", "mean L* inside"),
-        "tbp_lv_Lext": ("Lab", "mean L* outside"),
-        "tbp_lv_areaMM2": ("mm2", "area of the lesion"),
-        "tbp_lv_area_perim_ratio": ("1", "perimeter squared over area: 12.57 for a disc, more for a jagged border"),
-        "tbp_lv_color_std_mean": ("Lab", "mean over L*, a*, b* of the standard deviation inside"),
-        "tbp_lv_deltaA": ("Lab", "mean a* inside minus outside"),
-        "tbp_lv_deltaB": ("Lab", "mean b* inside minus outside"),
-        "tbp_lv_deltaL": ("Lab", "mean L* inside minus outside"),
-        "tbp_lv_deltaLB": ("Lab", "contrast to the skin around, hypot(deltaL, deltaB)"),
-        "tbp_lv_eccentricity": ("1", "of the ellipse with the same second moments, 0 for a disc, below 1"),
-        "tbp_lv_minorAxisMM": ("mm", "extent at right angles to the greatest distance of two border points"),
-        "tbp_lv_perimeterMM": ("mm", "length of the border, smoothed over 0.8% of itself"),
-        "tbp_lv_radial_color_std_max": (
-            "Lab",
-            "greatest, of eight rings of equal width around the centre, of the mean standard deviation of L*, a*, b*",
-        ),
-        "tbp_lv_stdL": ("Lab", "standard deviation of L* inside"),
-        "tbp_lv_stdLExt": ("Lab", "standard deviation of L* outside"),
-        "tbp_lv_symm_2axis": (
-            "1",
-            "share of the lesion that does not meet its mirror image, about the axis at right angles to its most"
-            " symmetric one",
-        ),
-        "tbp_lv_symm_2axis_angle": ("degrees", "direction of the most symmetric axis, 0 to 180, from +x towards +y"),
-        "clin_size_long_diam_mm": ("mm", "greatest distance of two border points"),
-    }
-)
+from longderm.schema import TBP_COLUMNS
 
 #: Colours are grouped into at most so many clusters ...
 _CLUSTERS = 8
@@ -80,7 +44,6 @@ _PROFILE_REACH, _PROFILE_PLACES = 0.3, 120
 _PROFILE_STEPS, _MIN_CONTRAST = 41, 4.0
 #: Fewer clear pixels than this, or this share of the mask, say nothing of colour.
 _MIN_PIXELS, _MIN_CLEAR = 30, 0.1
-_DIGITS = 6
 
 Lab = NDArray[np.float32]
 
@@ -114,15 +77,21 @@ class LesionLooks:
     tbp: Mapping[str, float | None] = field(default_factory=lambda: MappingProxyType(dict.fromkeys(TBP_COLUMNS)))
 
 
-def describe(photo: Photo, segmentation: Segmentation | None = None) -> LesionLooks:
+def describe(
+    photo: Photo,
+    segmentation: Segmentation | None = None,
+    artefacts: Artefacts | None = None,
+    size: Size | None = None,
+) -> LesionLooks:
     """Describe the lesion of a photo; without a segmentation, `segment` draws it.
 
+    `artefacts` and the mask's `size` are found where they are not given (`longderm.imaging.measure` has them).
     Lengths in mm need `photo.meta.px_per_mm`. Raises ValueError when the mask is not on the photo's grid.
     """
     mask = lesion_mask(photo, segmentation)
     if mask is None:
         return LesionLooks()
-    part = cut_out(photo, mask)
+    part = cut_out(photo, mask, artefacts)
     if not part.mask.any():
         return LesionLooks()
     ring, _ = ring_around(part.mask, part.inside)
@@ -130,7 +99,8 @@ def describe(photo: Photo, segmentation: Segmentation | None = None) -> LesionLo
     lab = linear_to_lab(linear)
     lesion, skin = part.mask & part.clear, ring & part.clear
     tbp: dict[str, float | None] = dict.fromkeys(TBP_COLUMNS)
-    tbp |= _shape_columns(part, mask, photo.meta.px_per_mm)
+    size = size if size is not None else measure_size(mask[window_around(mask)], photo.meta.px_per_mm)
+    tbp |= _shape_columns(part, size)
     colours: tuple[ColourCluster, ...] = ()
     tone = skin_tone(linear, skin)
     width = spread = None
@@ -145,10 +115,10 @@ def describe(photo: Photo, segmentation: Segmentation | None = None) -> LesionLo
         tone=tone,
         light=illumination(linear, skin),
         colours=colours,
-        border_width_px=_round(width),
-        border_width_mm=_round(width / scale) if width is not None and scale is not None else None,
-        border_width_spread=_round(spread),
-        tbp=MappingProxyType({name: _round(value) for name, value in tbp.items()}),
+        border_width_px=significant(width),
+        border_width_mm=significant(width / scale) if width is not None and scale is not None else None,
+        border_width_spread=significant(spread),
+        tbp=MappingProxyType({name: significant(value) for name, value in tbp.items()}),
     )
 
 
@@ -178,32 +148,28 @@ def named_colours(lab: Lab, lesion: NDArray[np.bool_], skin: Lab) -> tuple[Colou
             mean = (centres[of_name] * share[of_name][:, None]).sum(axis=0) / total
             name = "skin" if code == 0 else COLOURS[code - 1]
             lightness, a, b = (round(float(value), 4) for value in mean)
-            found.append(ColourCluster(name, round(total, _DIGITS), (lightness, a, b)))
+            found.append(ColourCluster(name, round(total, DIGITS), (lightness, a, b)))
     return tuple(sorted(found, key=lambda cluster: (-cluster.share, cluster.name)))
 
 
-def _shape_columns(part: CutOut, mask: NDArray[np.bool_], px_per_mm: float | None) -> dict[str, float | None]:
-    outline = trace(part.mask)
-    if outline is None:
-        return {"tbp_lv_areaMM2": float(mask.sum()) / px_per_mm**2} if px_per_mm is not None else {}
+def _shape_columns(part: CutOut, size: Size) -> dict[str, float | None]:
+    columns: dict[str, float | None] = {
+        "clin_size_long_diam_mm": size.clin_size_long_diam_mm,
+        "tbp_lv_areaMM2": size.area_mm2,
+        "tbp_lv_eccentricity": size.eccentricity,
+        "tbp_lv_minorAxisMM": size.short_diam_mm,
+        "tbp_lv_perimeterMM": size.perimeter_mm,
+    }
+    if size.border_irregularity is None:
+        return columns
     by_axis = shape_asymmetry_by_axis(part.mask)
     half = len(by_axis) // 2
-    best = int(np.argmin(np.round(by_axis, _DIGITS)))
-    columns: dict[str, float | None] = {
-        "tbp_lv_area_perim_ratio": outline.perimeter**2 / outline.area,
-        "tbp_lv_eccentricity": eccentricity(part.mask),
+    best = int(np.argmin(np.round(by_axis, DIGITS)))
+    return columns | {
+        "tbp_lv_area_perim_ratio": 4 * np.pi * size.border_irregularity,
         "tbp_lv_symm_2axis": max(0.0, float(by_axis[(best + half) % len(by_axis)])),
         "tbp_lv_symm_2axis_angle": best * 180.0 / len(by_axis),
     }
-    if px_per_mm is not None:
-        longest, across = (length * part.native_px / px_per_mm for length in outline.diameters())
-        columns |= {
-            "clin_size_long_diam_mm": longest,
-            "tbp_lv_minorAxisMM": across,
-            "tbp_lv_perimeterMM": outline.perimeter * part.native_px / px_per_mm,
-            "tbp_lv_areaMM2": float(mask.sum()) / px_per_mm**2,
-        }
-    return columns
 
 
 def _inside_columns(lab: Lab, lesion: NDArray[np.bool_], mask: NDArray[np.bool_]) -> dict[str, float | None]:
@@ -276,7 +242,3 @@ def _border_width(lightness: NDArray[np.float32], part: CutOut) -> tuple[float |
     quartiles = np.percentile(between, [25, 50, 75])
     middle = max(float(quartiles[1]), 1e-6)
     return middle, float(quartiles[2] - quartiles[0]) / middle
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{_DIGITS}g}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,18 @@ from longderm.imaging.candidates import ring_around
 from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.cut_out import window_around
 from longderm.imaging.features import masked_blur
-from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
+from longderm.imaging.grid import enlarge_mask, reduce_mask, reduce_pixels, reduced_shape
+from longderm.imaging.lesion_looks import ColourCluster, describe
 from longderm.imaging.palette import BLACK, BLUE_GREY, COLOURS, DARK_BROWN, name_colours
-from longderm.imaging.segmentation import Segmentation, lesion_mask
-from longderm.imaging.shape import asymmetry, eccentricity, trace
+from longderm.imaging.rounding import DIGITS, significant
+from longderm.imaging.segmentation import Segmentation, lesion_mask, segment
+from longderm.imaging.shape import asymmetry
+from longderm.imaging.size import measure_size
 from longderm.photo import Photo
+from longderm.schema import TBP_COLUMNS
 
-#: Longer side of the cut-out on which shape is measured, and of that on which colour is.
-_SHAPE_SIDE_PX, _COLOUR_SIDE_PX = 512, 256
+#: Longer side of the cut-out on which colour is measured.
+_COLOUR_SIDE_PX = 256
 #: Fewer clear pixels of skin than this share of the ring, or of lesion than this share of the mask, say nothing.
 _MIN_CLEAR_SHARE = 0.1
 _MIN_CLEAR_PIXELS = 30
@@ -32,8 +37,6 @@ _ASYMMETRY_BLUR = 0.02
 _COLOUR_BLUR = 0.006
 #: A colour counts from this share of the lesion on.
 _COLOUR_MIN_SHARE = 0.03
-#: Every measure is rounded to this many significant digits, so that the last bits of a sum reach no table.
-_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,12 @@ class Measures:
     distance of the lesion's pixels from their mean. delta_lightness, delta_a, delta_b: mean L*, a*, b* (CIE 1976, D65)
     of the lesion minus those of the ring of skin around it. dark_fraction: share of the lesion that is dark brown,
     blue-grey or black. Hair, glare and what lies outside of the field of view are left out of all colours.
+
+    ita_deg, ita_class, melanin_index: of the skin around, see `longderm.imaging.skin_tone`. colours: the lesion's named
+    colours, largest share first (clusters; colour_count counts pixels). border_width_px, border_width_mm,
+    border_width_spread: see `longderm.imaging.lesion_looks.LesionLooks`. tbp: the columns of the ISIC 2024 challenge,
+    name -> value (`longderm.schema.TBP_COLUMNS`). structures: dermoscopic structures in the photo, name -> probability
+    (`longderm.imaging.find_structures`), as the network saw them that drew the mask; None where none did.
     """
 
     area_px: float | None = None
@@ -68,62 +77,63 @@ class Measures:
     delta_a: float | None = None
     delta_b: float | None = None
     dark_fraction: float | None = None
+    ita_deg: float | None = None
+    ita_class: str | None = None
+    melanin_index: float | None = None
+    colours: tuple[ColourCluster, ...] | None = None
+    border_width_px: float | None = None
+    border_width_mm: float | None = None
+    border_width_spread: float | None = None
+    tbp: Mapping[str, float | None] = field(default_factory=lambda: dict.fromkeys(TBP_COLUMNS))
+    structures: Mapping[str, float] | None = None
 
 
 def measure(photo: Photo, segmentation: Segmentation | None = None, artefacts: Artefacts | None = None) -> Measures:
     """Measure the lesion of a photo; without a segmentation, `segment` draws it.
 
-    `artefacts` are found where they are not given. Lengths in mm need `photo.meta.px_per_mm`. Raises ValueError when
-    the mask is not on the photo's grid.
+    `artefacts` are found where they are not given. Lengths in mm need `photo.meta.px_per_mm`, which a ruler in the
+    photo gives by `with_scale(photo, find_scale(photo))`. Raises ValueError when the mask is not on the photo's grid.
     """
+    artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
+    segmentation = segmentation if segmentation is not None else segment(photo, artefacts=artefacts)
     mask = lesion_mask(photo, segmentation)
+    seen = segmentation.structures.as_dict() if segmentation.structures is not None else None
     if mask is None:
-        return Measures()
+        return Measures(structures=seen)
     window = window_around(mask)
+    size = measure_size(mask[window], photo.meta.px_per_mm)
+    looks = describe(photo, segmentation, artefacts, size)
     return Measures(
-        **_size_and_shape(mask[window], photo.meta.px_per_mm),
+        **asdict(size),
         **_colours(photo, mask, window, artefacts),
+        ita_deg=significant(looks.tone.ita_deg) if looks.tone is not None else None,
+        ita_class=looks.tone.ita_class if looks.tone is not None else None,
+        melanin_index=significant(looks.tone.melanin_index) if looks.tone is not None else None,
+        colours=looks.colours or None,
+        border_width_px=looks.border_width_px,
+        border_width_mm=looks.border_width_mm,
+        border_width_spread=looks.border_width_spread,
+        tbp=dict(looks.tbp),
+        structures=seen,
     )
 
 
-def _size_and_shape(mask: NDArray[np.bool_], px_per_mm: float | None) -> dict[str, Any]:
-    area_px = float(np.count_nonzero(mask))
-    shape = reduced_shape((mask.shape[0], mask.shape[1]), _SHAPE_SIDE_PX)
-    native_px = max(mask.shape) / max(shape)
-    small = _reduce_mask(mask, shape)
-    outline = trace(small)
-    result: dict[str, Any] = {"area_px": area_px}
-    if outline is not None:
-        longest, across = (length * native_px for length in outline.diameters())
-        result["long_diam_px"] = _round(longest)
-        result["border_irregularity"] = _round(outline.irregularity)
-        result["eccentricity"] = _round(eccentricity(small))
-        if px_per_mm is not None:
-            result["perimeter_mm"] = _round(outline.perimeter * native_px / px_per_mm)
-            result["clin_size_long_diam_mm"] = _round(longest / px_per_mm)
-            result["short_diam_mm"] = _round(across / px_per_mm)
-    if px_per_mm is not None:
-        result["area_mm2"] = _round(area_px / px_per_mm**2)
-    return result
-
-
 def _colours(
-    photo: Photo, full_mask: NDArray[np.bool_], window: tuple[slice, slice], artefacts: Artefacts | None
+    photo: Photo, full_mask: NDArray[np.bool_], window: tuple[slice, slice], artefacts: Artefacts
 ) -> dict[str, Any]:
     pixels = np.ascontiguousarray(photo.pixels[window])
     shape = reduced_shape((pixels.shape[0], pixels.shape[1]), _COLOUR_SIDE_PX)
-    mask = _reduce_mask(full_mask[window], shape)
+    mask = reduce_mask(full_mask[window], shape)
     if not mask.any():
         return {}
-    artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
     seen = (enlarge_mask(part, photo.shape) for part in artefacts.seen())
-    inside, clear = (_reduce_mask(part[window], shape) for part in seen)
+    inside, clear = (reduce_mask(part[window], shape) for part in seen)
     lab = srgb_to_lab(reduce_pixels(pixels, shape))
     side = max(shape)
     lesion = mask & clear
     enough = lesion.sum() >= max(_MIN_CLEAR_PIXELS, _MIN_CLEAR_SHARE * mask.sum())
     if not enough:
-        return {"asymmetry_shape": _round(asymmetry(mask, lab)[0])}
+        return {"asymmetry_shape": significant(asymmetry(mask, lab)[0])}
 
     fine, _ = masked_blur(lab, lesion, _COLOUR_BLUR * side)
     smooth, _ = masked_blur(lab, lesion, _ASYMMETRY_BLUR * side)
@@ -131,9 +141,9 @@ def _colours(
     values = fine[lesion].astype(np.float64)
     mean = values.mean(axis=0)
     result: dict[str, Any] = {
-        "asymmetry_shape": _round(of_shape),
-        "asymmetry_colour": _round(of_colour),
-        "colour_variegation": _round(float(np.sqrt(((values - mean) ** 2).sum(axis=1).mean()))),
+        "asymmetry_shape": significant(of_shape),
+        "asymmetry_colour": significant(of_colour),
+        "colour_variegation": significant(float(np.sqrt(((values - mean) ** 2).sum(axis=1).mean()))),
     }
     skin = _ring_colour(lab, mask, inside, clear)
     if skin is None:
@@ -141,9 +151,9 @@ def _colours(
     codes = name_colours(fine[lesion], skin.astype(np.float32))
     shares = np.bincount(codes, minlength=len(COLOURS) + 1) / codes.size
     delta = mean - skin
-    result["colour_count"] = int(np.count_nonzero(np.round(shares[1:], _DIGITS) >= _COLOUR_MIN_SHARE))
-    result["dark_fraction"] = _round(float(shares[[DARK_BROWN, BLUE_GREY, BLACK]].sum()))
-    result["delta_lightness"], result["delta_a"], result["delta_b"] = (_round(float(value)) for value in delta)
+    result["colour_count"] = int(np.count_nonzero(np.round(shares[1:], DIGITS) >= _COLOUR_MIN_SHARE))
+    result["dark_fraction"] = significant(float(shares[[DARK_BROWN, BLUE_GREY, BLACK]].sum()))
+    result["delta_lightness"], result["delta_a"], result["delta_b"] = (significant(float(value)) for value in delta)
     return result
 
 
@@ -158,16 +168,3 @@ def _ring_colour(
     order = np.argsort(skin[:, 0], kind="stable")
     cut = int(_RING_TRIM * len(skin))
     return np.asarray(skin[order[cut : len(skin) - cut]].mean(axis=0))
-
-
-def _reduce_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    import cv2
-
-    if mask.shape == shape:
-        return mask
-    share = cv2.resize(mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-    return np.asarray(share >= 0.5)
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")

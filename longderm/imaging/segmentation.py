@@ -11,7 +11,8 @@ from longderm.imaging.artefacts import Artefacts
 from longderm.imaging.colour_outline import outline_by_colour, read_segmenter
 from longderm.imaging.network_outline import outline_by_network, read_drawing
 from longderm.imaging.outline import Outline
-from longderm.imaging.sight import Sight, see, uses_network
+from longderm.imaging.sight import MIN_SIDE_PX, Sight, see, uses_network
+from longderm.imaging.structures import Structures, find_structures
 from longderm.models import Release, load_release
 from longderm.photo import Photo
 
@@ -21,9 +22,6 @@ DEFAULT_VERSION = "0.1.0"
 #: The release that tells lesion from skin in a third of the time; its outlines are too coarse to be measured.
 QUICK_VERSION = "0.1.0-quick"
 
-#: Below this many pixels on the shorter side, a photo holds too little to draw a border.
-MIN_SIDE_PX = 24
-
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
@@ -31,7 +29,8 @@ class Segmentation:
 
     confidence: overlap (Dice) to be expected with an expert's outline, times the probability that there is a lesion,
     in [0, 1]. reason: why nothing was found, or what makes the mask doubtful, else None. touches_border: the lesion is
-    cut by the edge of the field of view. model: kind and version of the release that drew it.
+    cut by the edge of the field of view. model: kind and version of the release that drew it. structures: what else the
+    release saw by the same look, None where it is no network or the photo not dermoscopic.
     """
 
     mask: NDArray[np.bool_]
@@ -40,6 +39,7 @@ class Segmentation:
     reason: str | None
     touches_border: bool
     model: str
+    structures: Structures | None = None
 
 
 def segment(
@@ -53,10 +53,13 @@ def segment(
     In a total-body photo, nothing is drawn. Raises ValueError for a sight of another photo's shape or release.
     """
     release = release if release is not None else load_release("segmentation", DEFAULT_VERSION)
+    if sight is None and uses_network(release) and _may_look(photo):
+        sight = see(photo, release)
     drawn = _outline(photo, release, sight, artefacts)
     mask = drawn.mask if drawn.mask is not None else np.zeros(photo.shape, dtype=np.bool_)
     found = drawn.mask is not None
-    return Segmentation(mask, drawn.confidence, found, drawn.reason, drawn.touches_border, release.name)
+    seen = find_structures(photo, release, sight) if sight is not None else None
+    return Segmentation(mask, drawn.confidence, found, drawn.reason, drawn.touches_border, release.name, seen)
 
 
 def lesion_mask(photo: Photo, segmentation: Segmentation | None) -> NDArray[np.bool_] | None:
@@ -70,14 +73,17 @@ def lesion_mask(photo: Photo, segmentation: Segmentation | None) -> NDArray[np.b
     return segmentation.mask if segmentation.found and segmentation.mask.any() else None
 
 
+def _may_look(photo: Photo) -> bool:
+    return photo.meta.modality != "total_body" and min(photo.shape) >= MIN_SIDE_PX
+
+
 def _outline(photo: Photo, release: Release, sight: Sight | None, artefacts: Artefacts | None) -> Outline:
     if photo.meta.modality == "total_body":
         return Outline.none("a total-body photo shows many lesions")
     if min(photo.shape) < MIN_SIDE_PX:
         return Outline.none("the photo is too small")
-    if not uses_network(release):
+    if sight is None:
         return outline_by_colour(photo, read_segmenter(release.config), artefacts)
-    sight = sight if sight is not None else see(photo, release)
     if sight.model != release.name or sight.photo_shape != photo.shape:
         raise ValueError(f"the sight is of {sight.model} and {sight.photo_shape}, not {release.name} and {photo.shape}")
     return outline_by_network(photo, sight, read_drawing(release.config))

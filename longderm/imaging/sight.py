@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _DECIMALS = 4
 
 
+#: Below this many pixels on the shorter side, a photo holds too little to draw a border or to see a structure.
+MIN_SIDE_PX = 24
+
+
 @dataclass(frozen=True, eq=False)
 class Sight:
     """What the network says of one photo, on grids that cover the whole of it, squashed to a square of side S.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.sight import Sight, see, uses_network
+from longderm.imaging.sight import MIN_SIDE_PX, Sight, see, uses_network
 from longderm.models import Release, load_release
 from longderm.photo import Photo
 
@@ -37,9 +37,13 @@ class Structures:
             raise KeyError(f"no structure {name!r}; there are {', '.join(self.names)}")
         return float(self.probability[self.names.index(name)])
 
+    def as_dict(self) -> dict[str, float]:
+        """Name -> probability, four decimals."""
+        return {name: round(float(value), 4) for name, value in zip(self.names, self.probability, strict=True)}
+
 
 def find_structures(photo: Photo, release: Release | None = None, sight: Sight | None = None) -> Structures | None:
-    """Structures of a dermoscopic photo; None for other modalities, in which they cannot be seen.
+    """Structures of a dermoscopic photo; None for other modalities and tiny photos, in which they cannot be seen.
 
     `release` is a network of kind "segmentation"; sight: what it has seen of the photo already (`see`), so that it
     need not look again. Raises ValueError for a release without network.
@@ -47,7 +51,7 @@ def find_structures(photo: Photo, release: Release | None = None, sight: Sight |
     release = release if release is not None else load_release("segmentation", DEFAULT_VERSION)
     if not uses_network(release):
         raise ValueError(f"{release.name} is no network and sees no structures")
-    if photo.meta.modality != "dermoscopic":
+    if photo.meta.modality != "dermoscopic" or min(photo.shape) < MIN_SIDE_PX:
         return None
     return read_structures(sight if sight is not None else see(photo, release), release)
 

@@ -1,6 +1,6 @@
 """The stages between an archive and its reports, each from table to table with a name, a key and a fingerprint.
 
-intake -> previews, quality, masks, measures -> alignments, changes -> decisions -> trajectories
+intake -> previews, scales, quality, masks, structures, measures -> alignments, changes -> decisions -> trajectories
 """
 
 from __future__ import annotations

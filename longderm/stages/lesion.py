@@ -135,14 +135,17 @@ def _facts(work: Work, pair: Pair, release: Release) -> Facts:
 
 def _photo_facts(work: Work, photo: Row) -> PhotoFacts:
     quality, mask = work.rows["quality"][photo["photo_id"]], work.rows["masks"][photo["photo_id"]]
+    scale = work.scale(photo)
     return PhotoFacts(
         modality=photo["modality"],
         quality_score=quality["score"],
         quality_reasons=tuple(quality["reasons"] or ()),
         polarised=photo["polarised"],
         contact=photo["contact"],
-        px_per_mm=photo["px_per_mm"],
-        caveats=tuple(photo["caveats"] or ()),
+        px_per_mm=scale["px_per_mm"],
+        px_per_mm_source=scale["px_per_mm_source"],
+        px_per_mm_error=scale["px_per_mm_error"],
+        caveats=(*(photo["caveats"] or ()), *(scale["caveats"] or ())),
         mask_found=mask["found"],
         mask_touches_border=mask["touches_border"],
         mask_confidence=mask["confidence"],

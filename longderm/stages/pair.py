@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.change import Change, score_change
-from longderm.imaging import Measures, Segmentation
+from longderm.imaging import Segmentation
 from longderm.photo import Photo
 from longderm.registration import Alignment, Prepared, align, prepare, warp_to_baseline
-from longderm.schema import RESULT_COLUMNS
-from longderm.stages.photo import read_mask
+from longderm.stages.photo import read_mask, read_measures, read_scaled
 from longderm.stages.place import BatchResult, Place, UnavailableError, encode_jpeg, rounded
 from longderm.stages.work import PAIR_STAGES, Pair, Row, Work
 from longderm.store import Store
-
-#: Columns of `measures` that are fields of `Measures`.
-_MEASURE_FIELDS = [name for name in RESULT_COLUMNS["measures"] if name != "model"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,7 @@ class PairWork:
     masks: dict[str, Row]
     measures: dict[str, Row]
     previews: dict[str, Row]
+    scales: dict[str, Row]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +47,13 @@ def pair_work(work: Work) -> list[list[PairWork]]:
     for pair_id in sorted(set().union(*pending.values())):
         pair = work.pairs[pair_id]
         ids = (pair.baseline["photo_id"], pair.followup["photo_id"])
-        masks, measures, previews = (_results(work, stage, ids) for stage in ("masks", "measures", "previews"))
-        if masks is None or measures is None or previews is None:
+        stages = ("masks", "measures", "previews", "scales")
+        masks, measures, previews, scales = (_results(work, stage, ids) for stage in stages)
+        if masks is None or measures is None or previews is None or scales is None:
             continue  # a photo was unavailable; its pairs wait with it
         todo = {stage: work.expected[stage][pair_id] for stage in PAIR_STAGES if pair_id in pending[stage]}
         alignment = work.result("alignments", pair_id)
-        lesions[pair.lesion_id].append(PairWork(pair, todo, alignment, masks, measures, previews))
+        lesions[pair.lesion_id].append(PairWork(pair, todo, alignment, masks, measures, previews, scales))
     return [lesions[lesion] for lesion in sorted(lesions)]
 
 
@@ -122,7 +120,7 @@ def _get_ready(photo: Row, item: PairWork, ready: dict[str, _Ready | Exception],
     photo_id = photo["photo_id"]
     if photo_id not in ready:
         try:
-            pixels = place.read(photo)
+            pixels = read_scaled(place.read(photo), item.scales[photo_id])
             segmentation = read_mask(item.masks[photo_id], pixels, store)
             ready[photo_id] = _Ready(pixels, segmentation, prepare(pixels, segmentation))
         except Exception as error:  # kept, so that each pair of this photo says the same
@@ -197,13 +195,6 @@ def _change(
     if alignment.matrix is not None and alignment.accepted:
         row |= _pictures(change, baseline.photo, followup.photo, alignment.matrix, store)
     return row
-
-
-def read_measures(row: Row) -> Measures:
-    """The measures that a row of `measures` describes. Raises LookupError when the stage failed on this photo."""
-    if row["failure"]:
-        raise LookupError("the photo has no measures")
-    return Measures(**{name: row[name] for name in _MEASURE_FIELDS})
 
 
 def _pictures(change: Change, baseline: Photo, followup: Photo, matrix: NDArray[np.float64], store: Store) -> Row:

@@ -161,7 +161,7 @@ def run_intake_batch(batch: Sequence[str], place: Place, spec: SourceSpec) -> Ba
 
 
 def work_on_photos(run: Run, execute: Callable[[Batches], Results]) -> None:
-    """Preview, quality, masks and measures of every photo where they are pending."""
+    """What is found in each photo by itself, where it is pending."""
     from longderm.stages.photo import photo_work
 
     run.take(execute(run.batches(photo_work(find_work(run.store, run.settings)))), PHOTO_STAGES, "photos")

@@ -18,26 +18,35 @@ import pyarrow as pa
 
 from longderm.archive import live_photos
 from longderm.models import Release, load_release
+from longderm.schema import TABLES
 from longderm.settings import Settings
 from longderm.store import Store, current_rows
 
 #: Raise a stage's number whenever its code gives other results.
 CODE_VERSIONS = {
     "previews": 1,
-    "quality": 1,
+    "scales": 1,
+    "quality": 2,
     "masks": 2,
-    "measures": 1,
-    "alignments": 4,
-    "changes": 2,
-    "decisions": 1,
+    "structures": 1,
+    "measures": 2,
+    "alignments": 5,
+    "changes": 3,
+    "decisions": 2,
     "trajectories": 1,
 }
 
 #: The release each stage computes with.
-RELEASE_OF = {"masks": "segmentation", "changes": "change", "decisions": "change", "trajectories": "change"}
+RELEASE_OF = {
+    "masks": "segmentation",
+    "structures": "segmentation",
+    "changes": "change",
+    "decisions": "change",
+    "trajectories": "change",
+}
 
 #: The stages that work on one photo, in the order in which they are committed.
-PHOTO_STAGES = ("previews", "quality", "masks", "measures")
+PHOTO_STAGES = ("previews", "scales", "quality", "masks", "structures", "measures")
 PAIR_STAGES = ("alignments", "changes")
 LESION_STAGES = ("decisions", "trajectories")
 STAGES = PHOTO_STAGES + PAIR_STAGES + LESION_STAGES
@@ -45,7 +54,8 @@ STAGES = PHOTO_STAGES + PAIR_STAGES + LESION_STAGES
 #: Classical stages compute on the processor alone; a stage that may use a GPU names its kind here.
 DEVICE_CLASS = "cpu"
 
-_SCALE = ("px_per_mm", "px_per_mm_source", "px_per_mm_error")
+#: The scale of a photo: what its metadata state in `photos`, what it is measured by in `scales`.
+SCALE_COLUMNS = ("px_per_mm", "px_per_mm_source", "px_per_mm_error")
 _OPTICS = ("modality", "polarised", "contact", "caveats")
 
 Row = dict[str, Any]
@@ -92,6 +102,11 @@ class Work:
         """The present row of a stage for an entity, or None while it is pending."""
         return self.rows[stage].get(key)
 
+    def scale(self, photo: Row) -> Row:
+        """The scale that a photo is measured by, with its caveats; the stated one where none could be sought."""
+        row = self.result("scales", photo["photo_id"])
+        return photo | {"caveats": []} if row is None or row["failure"] else row
+
 
 class Fingerprinter:
     """Makes the fingerprints of one set of settings and releases."""
@@ -119,9 +134,7 @@ def find_work(store: Store, settings: Settings) -> Work:
     rows: dict[str, dict[str, Row]] = {}
 
     def settle(stage: str) -> None:
-        key = {"previews": "photo_id", "quality": "photo_id", "masks": "photo_id", "measures": "photo_id"}.get(
-            stage, "lesion_id" if stage == "trajectories" else "pair_id"
-        )
+        (key,) = TABLES[stage].key
         rows[stage] = _by_key(current_rows(stage, store.table(stage), expected[stage]), key)
 
     for photo_id, photo in photos.items():
@@ -129,9 +142,13 @@ def find_work(store: Store, settings: Settings) -> Work:
         expected["previews"][photo_id] = fingerprint("previews", image)
         if photo["modality"] == "total_body":
             continue  # taken in and shown; its lesions are not judged yet
+        expected["scales"][photo_id] = scale = fingerprint(
+            "scales", image, photo["modality"], _pick(photo, SCALE_COLUMNS)
+        )
         expected["quality"][photo_id] = fingerprint("quality", image, photo["modality"])
         expected["masks"][photo_id] = masks = fingerprint("masks", image, photo["modality"])
-        expected["measures"][photo_id] = fingerprint("measures", masks, _pick(photo, _SCALE))
+        expected["structures"][photo_id] = fingerprint("structures", image, photo["modality"])
+        expected["measures"][photo_id] = fingerprint("measures", masks, scale)
     for stage in PHOTO_STAGES:
         settle(stage)
 
@@ -143,16 +160,16 @@ def find_work(store: Store, settings: Settings) -> Work:
     for pair_id, pair in sorted(pairs.items()):
         both = (pair.baseline, pair.followup)
         ids = [photo["photo_id"] for photo in both]
-        facts = [_pick(photo, (*_SCALE, *_OPTICS, "content_hash")) for photo in both]
-        align = fingerprint(
-            "alignments", [expected["masks"][i] for i in ids], [f[:3] for f in facts], pair.policy, pair.interval_days
-        )
+        facts = [_pick(photo, (*_OPTICS, "content_hash")) for photo in both]
+        scales = [expected["scales"][i] for i in ids]
+        align = fingerprint("alignments", [expected["masks"][i] for i in ids], scales, pair.policy, pair.interval_days)
         change = fingerprint("changes", align, [[expected["measures"][i], expected["previews"][i]] for i in ids])
         lesion = lesions[pair.lesion_id]
         decide = fingerprint(
             "decisions",
             change,
             [expected["quality"][i] for i in ids],
+            scales,
             facts,
             lesion["special_site"],
             [_pick(event, ("event_id", "event_day", "event_kind")) for event in events.get(pair.lesion_id, ())],

@@ -117,7 +117,10 @@ FIRES = [
     ("scale_disagrees", replace(FACTS, alignment_scale=0.8)),
     ("scale_uncertain", replace(FACTS, alignment_cautions=("the skin tells no scale",))),
     ("no_scale", followup(px_per_mm=None)),
+    ("scale_from_ruler", followup(px_per_mm_source="ruler", px_per_mm_error=0.015)),
+    ("scale_from_ruler", followup(px_per_mm_source="ruler")),
     ("photo_caveats", followup(caveats=("burned_in_not_excluded",))),
+    ("photo_caveats", followup(caveats=("scale_contradicts_ruler",))),
     ("polarisation_unknown", followup(polarised=None)),
 ]
 
@@ -130,6 +133,7 @@ DOES_NOT_FIRE = [
     event("other", 10, -82),
     both(polarised=False),
     both(contact=None),
+    both(px_per_mm_source="metadata", px_per_mm_error=None),
     replace(FACTS, alignment_scale=1.1),
     replace(FACTS, alignment_scale=None),
     replace(FACTS, followup=replace(PHOTO, px_per_mm=40.0), alignment_scale=2.0),

@@ -8,8 +8,9 @@ import pytest
 from painted_lesions import BROWN, SKIN, draw_hairs, paint
 
 from longderm.imaging import Segmentation, measure, srgb_to_lab
-from longderm.imaging.lesion_looks import TBP_COLUMNS, LesionLooks, describe
+from longderm.imaging.lesion_looks import LesionLooks, describe
 from longderm.photo import Photo
+from longderm.schema import TBP_COLUMNS
 
 SHAPE = (480, 640)
 

@@ -10,7 +10,7 @@ from painted_lesions import BROWN, SKIN, draw_hairs, lesion_mask, paint
 
 from longderm.imaging import Measures, Segmentation, measure, srgb_to_lab
 from longderm.photo import Photo
-from longderm.schema import TABLES
+from longderm.schema import TABLES, TBP_COLUMNS
 
 SHAPE = (480, 640)
 
@@ -34,8 +34,11 @@ def disc(radius, centre=(320.0, 240.0), shape=SHAPE):
 
 
 def test_the_fields_are_the_columns_of_the_measures_table():
+    """But for structures, which have a table of their own."""
     columns = [field.name for field in TABLES["measures"].schema]
-    assert [field.name for field in fields(Measures)] == columns[columns.index("area_px") : columns.index("model")]
+    names = [field.name for field in fields(Measures) if field.name not in ("tbp", "structures")]
+    names += [name for name in TBP_COLUMNS if name not in names]
+    assert names == columns[columns.index("area_px") : columns.index("model")]
 
 
 def test_a_disc_has_the_size_of_a_disc():
@@ -65,9 +68,10 @@ def test_an_ellipse_has_its_diameters_and_eccentricity():
 def test_no_scale_no_millimetres():
     mask = disc(60)
     result = measured(flat(mask), mask)
-    in_mm = [name for name in asdict(result) if "_mm" in name]
-    assert len(in_mm) == 4
-    assert all(getattr(result, name) is None for name in in_mm)
+    values = asdict(result) | result.tbp
+    in_mm = [name for name in values if "_mm" in name or "MM" in name]
+    assert len(in_mm) == 5 + 3
+    assert all(values[name] is None for name in in_mm)
     assert result.area_px == mask.sum()
 
 
@@ -186,7 +190,7 @@ def test_a_larger_copy_of_the_photo_has_the_same_lesion(factor):
 
 def test_values_carry_six_digits_at_most():
     result = measured(*paint(), px_per_mm=13.7)
-    for name, value in asdict(result).items():
+    for name, value in (asdict(result) | result.tbp).items():
         if isinstance(value, float) and name != "area_px":
             assert value == float(f"{value:.6g}"), name
 
@@ -197,4 +201,29 @@ def test_a_mask_of_a_few_pixels_has_an_area_and_no_nonsense(pixels_in_mask):
     mask[100, 100 : 100 + pixels_in_mask] = True
     result = measured(paint()[0], mask)
     assert result.area_px == pixels_in_mask
-    assert all(value is None or np.isfinite(value) for value in asdict(result).values())
+    numbers = [v for v in (asdict(result) | result.tbp).values() if isinstance(v, (int, float))]
+    assert all(np.isfinite(value) for value in numbers)
+    assert result.colours is None, "so few pixels say nothing of colour"
+
+
+def test_what_is_said_twice_has_one_value():
+    """ISIC's columns of size are the measures of the same name here; no second reading of them is made."""
+    result = measured(*paint(), px_per_mm=13.7)
+    assert result.tbp["clin_size_long_diam_mm"] == result.clin_size_long_diam_mm
+    assert result.tbp["tbp_lv_areaMM2"] == result.area_mm2
+    assert result.tbp["tbp_lv_minorAxisMM"] == result.short_diam_mm
+    assert result.tbp["tbp_lv_perimeterMM"] == result.perimeter_mm
+    assert result.tbp["tbp_lv_eccentricity"] == result.eccentricity
+    assert result.tbp["tbp_lv_area_perim_ratio"] == pytest.approx(4 * np.pi * result.border_irregularity, rel=1e-5)
+
+
+def test_a_brown_lesion_on_light_skin_is_called_that():
+    mask = disc(90)
+    result = measured(flat(mask), mask, px_per_mm=10.0)
+    (colour,) = result.colours
+    assert colour.name.endswith("brown") and colour.share == 1.0
+    lightness, _, b = srgb_to_lab(np.array([[SKIN]], np.uint8))[0, 0]
+    assert result.ita_deg == pytest.approx(np.degrees(np.arctan2(lightness - 50, b)), abs=0.1)
+    assert result.ita_class in ("very light", "light", "intermediate", "tan", "brown", "dark")
+    assert result.border_width_mm == pytest.approx(result.border_width_px / 10)
+    assert result.structures is None, "no network drew this mask"
