@@ -103,7 +103,7 @@ def run(
 
 
 def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: int, release: str) -> dict[str, Any]:
-    used = _read_release(release)
+    used = read_release(release)
     examples = list(_pick(_names(Path(photos), split), limit)) if photos else []
     source: Iterator[Example] = (
         (_load(Path(photos), name) for name in examples) if photos else simulated(out / "archive", patients, seed)
@@ -251,7 +251,11 @@ def _time_stages(photo: Photo, release: Release) -> float:
     return time.process_time() - started
 
 
-def _read_release(named: str) -> Release:
+def read_release(named: str) -> Release:
+    """The packaged segmentation, another version of it, or one in a folder that is not in the registry.
+
+    Raises SourceNotFoundError where the folder holds no config.json.
+    """
     if not named or re.fullmatch(r"\d+\.\d+\.\d+", named):
         return load_release("segmentation", named or DEFAULT_VERSION)
     path = Path(named) / "config.json"

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longderm.imaging.colour import srgb_to_lab, srgb_to_linear
+from longderm.imaging.colour import linear_to_lab, srgb_to_lab, srgb_to_linear
 from longderm.imaging.skin_tone import (
     balanced,
     illumination,
     ita_class,
     ita_degrees,
+    ita_error_degrees,
     melanin_index,
     skin_tone,
 )
@@ -98,3 +99,17 @@ def test_a_colour_cast_is_the_light_of_the_skin_alone():
     assert ratio[0] / ratio[2] == pytest.approx(1.1 / 0.8, rel=1e-3)
     back = balanced(cast, tinted, plain.colour)
     assert back[0, 0, 0] / back[0, 0, 2] == pytest.approx(linear[0, 0, 0] / linear[0, 0, 2], rel=1e-3)
+
+
+def test_the_stated_error_is_how_far_exposure_and_white_balance_turn_the_angle():
+    light, brown = (
+        srgb_to_linear(np.array(colour, np.uint8)).astype(float) for colour in ((230, 200, 185), (150, 105, 80))
+    )
+    for colour in (light, brown):
+        lab = linear_to_lab(colour)
+        brighter, warmer = (linear_to_lab(colour * gains) for gains in (np.exp(0.3), np.array([1.1, 1.0, 0.9])))
+        turns = [ita_degrees(c[0], c[2]) - ita_degrees(lab[0], lab[2]) for c in (brighter, warmer)]
+        assert ita_error_degrees(colour) == pytest.approx(np.hypot(*turns), abs=0.01)
+    # Near L* = 50 a little light turns the angle a long way.
+    assert ita_error_degrees(brown) > ita_error_degrees(light) > 1
+    assert skin_tone(srgb_to_linear(patch()), np.ones((40, 60), bool)).ita_error_deg > 0
