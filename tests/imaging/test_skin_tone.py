@@ -102,14 +102,13 @@ def test_a_colour_cast_is_the_light_of_the_skin_alone():
 
 
 def test_the_stated_error_is_how_far_exposure_and_white_balance_turn_the_angle():
-    light, brown = (
-        srgb_to_linear(np.array(colour, np.uint8)).astype(float) for colour in ((230, 200, 185), (150, 105, 80))
-    )
+    paints = np.array([[230, 200, 185], [150, 105, 80]], np.uint8)
+    light, brown = srgb_to_linear(paints).astype(float)
     for colour in (light, brown):
-        lab = linear_to_lab(colour)
-        brighter, warmer = (linear_to_lab(colour * gains) for gains in (np.exp(0.3), np.array([1.1, 1.0, 0.9])))
-        turns = [ita_degrees(c[0], c[2]) - ita_degrees(lab[0], lab[2]) for c in (brighter, warmer)]
-        assert ita_error_degrees(colour) == pytest.approx(np.hypot(*turns), abs=0.01)
+        off = [np.exp(0.35), np.exp(-0.35), np.array([1.1, 1.0, 0.9]), np.array([0.9, 1.0, 1.1])]
+        angles = [ita_degrees(*linear_to_lab(colour * gains)[[0, 2]]) for gains in (1.0, *off)]
+        turns = np.abs(np.array(angles[1:]) - angles[0])
+        assert ita_error_degrees(colour) == pytest.approx(np.hypot(turns[:2].max(), turns[2:].max()), abs=0.01)
     # Near L* = 50 a little light turns the angle a long way.
     assert ita_error_degrees(brown) > ita_error_degrees(light) > 1
     assert skin_tone(srgb_to_linear(patch()), np.ones((40, 60), bool)).ita_error_deg > 0
