@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,3 +32,16 @@ def wilson(count: int, total: int) -> tuple[float, float] | None:
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * float(np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)))
     return round(max(0.0, centre - half), 4), round(min(1.0, centre + half), 4)
+
+
+def bootstrap_interval(statistic: Callable[[NDArray[np.intp]], float], count: int) -> list[float] | None:
+    """95% interval of a statistic of `count` photos (or patients), rounded to 4 decimals; None of nothing.
+
+    `statistic` takes the indices (count,) of the ones drawn, with repeats; draws for which it is NaN are left out.
+    """
+    if count == 0:
+        return None
+    picks = np.random.default_rng(BOOTSTRAP_SEED).integers(0, count, (BOOTSTRAP_SAMPLES, count))
+    drawn = np.array([statistic(pick) for pick in picks], np.float64)
+    drawn = drawn[np.isfinite(drawn)]
+    return [round(float(end), 4) for end in np.percentile(drawn, [2.5, 97.5])] if drawn.size else None

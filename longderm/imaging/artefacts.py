@@ -55,10 +55,11 @@ _GLARE_CLIPPED = 252
 class Artefacts:
     """What hides the skin of one photo, found once for all that need it.
 
-    hair, glare: bool (h, w) on a copy whose longer side is at most ARTEFACT_SIDE_PX; inside: the field of view, bool,
-    on a copy half that size.
+    pixels: that copy of the photo on which they were sought, uint8 (h, w, 3), its longer side at most
+    ARTEFACT_SIDE_PX; hair, glare: bool (h, w); inside: the field of view, bool, on a copy half that size.
     """
 
+    pixels: NDArray[np.uint8]
     hair: NDArray[np.bool_]
     glare: NDArray[np.bool_]
     inside: NDArray[np.bool_]
@@ -74,7 +75,7 @@ def find_artefacts(pixels: NDArray[np.uint8]) -> Artefacts:
     shape = (pixels.shape[0], pixels.shape[1])
     small = reduce_pixels(pixels, reduced_shape(shape, ARTEFACT_SIDE_PX))
     smaller = reduce_pixels(small, reduced_shape(shape, ARTEFACT_SIDE_PX // 2))
-    return Artefacts(find_hair(small), find_glare(small), find_field_of_view(smaller))
+    return Artefacts(small, find_hair(small), find_glare(small), find_field_of_view(smaller))
 
 
 def hair_mask(photo: Photo) -> NDArray[np.bool_]:

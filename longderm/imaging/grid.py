@@ -52,6 +52,24 @@ def enlarge_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.
     return np.asarray(soft > 127)
 
 
+def enlarge_part(mask: NDArray[np.bool_], shape: tuple[int, int], part: tuple[slice, slice]) -> NDArray[np.bool_]:
+    """`enlarge_mask(mask, shape)[part]`, to a thirty-second of a pixel of `mask`, without the rest of it.
+
+    `part`: rows and columns, each with a start and a stop, which may lie beyond the end.
+    """
+    import cv2
+
+    if mask.shape == shape:
+        return mask[part].copy()
+    (top, bottom, _), (left, right, _) = (cut.indices(side) for cut, side in zip(part, shape, strict=True))
+    across, down = mask.shape[1] / shape[1], mask.shape[0] / shape[0]
+    back = np.array([[across, 0, (left + 0.5) * across - 0.5], [0, down, (top + 0.5) * down - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (right - left, bottom - top)
+    soft = cv2.warpAffine(mask.astype(np.uint8) * 255, back, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(soft > 127)
+
+
 def reduce_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """The mask, bool (H, W), at `shape`, which is nowhere larger: True where at least half of the area is."""
     import cv2

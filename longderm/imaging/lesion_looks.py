@@ -50,7 +50,12 @@ Lab = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ColourCluster:
-    """One colour of a lesion: `name` (of `longderm.imaging.palette.COLOURS`, or "skin"), `share` of it, mean Lab."""
+    """One colour of a lesion.
+
+    name: of `longderm.imaging.palette.COLOURS`, or "skin"; share: of the lesion's clear pixels, in [0, 1] (clusters
+    below 1% are left out, so shares may sum to less than 1); lab: its mean L*, a*, b* (CIE 1976, D65), not corrected
+    for the skin beside which it was named.
+    """
 
     name: str
     share: float
@@ -61,11 +66,13 @@ class ColourCluster:
 class LesionLooks:
     """What `describe` finds; None (or empty) where it cannot be told.
 
-    tone, light: of the skin around the lesion. colours: the lesion's colours, largest share first; shares of one name
-    are those of several clusters together. border_width_px, border_width_mm: distance over which the border goes from
-    10% to 90% of the way between lesion and skin, median over the border (native pixels; mm with a scale): small for a
-    sharp border. border_width_spread: interquartile range over median, large for a border that is sharp here and
-    fades there ("abrupt cutoff" in part). tbp: the columns of `TBP_COLUMNS`, mm only with a scale.
+    tone, light: of the skin around the lesion. colours: the lesion's colours, largest share first; shares of one
+    name are those of several clusters together. border_width_px, border_width_mm: distance over which the border
+    goes from 10% to 90% of the way between lesion and skin in L*, median over the border (native pixels; mm with a
+    scale): small for a sharp border; at most 0.6 of the lesion's equivalent radius, as far as it is looked for. Our
+    definition, after the rise distance of optics; the photo's own blur is in it. border_width_spread: interquartile
+    range over median, large for a border that is sharp here and fades there ("abrupt cutoff" in part). tbp: the
+    columns of `TBP_COLUMNS`, mm only with a scale.
     """
 
     tone: SkinTone | None = None

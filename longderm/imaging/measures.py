@@ -14,7 +14,7 @@ from longderm.imaging.candidates import ring_around
 from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.cut_out import window_around
 from longderm.imaging.features import masked_blur
-from longderm.imaging.grid import enlarge_mask, reduce_mask, reduce_pixels, reduced_shape
+from longderm.imaging.grid import enlarge_part, reduce_mask, reduce_pixels, reduced_shape
 from longderm.imaging.lesion_looks import ColourCluster, describe
 from longderm.imaging.palette import BLACK, BLUE_GREY, COLOURS, DARK_BROWN, name_colours
 from longderm.imaging.rounding import DIGITS, significant
@@ -51,8 +51,9 @@ class Measures:
     `longderm.imaging.shape.asymmetry`; in [0, 1], and in Lab units. colour_count: how many of the six colours of
     dermoscopy (`longderm.imaging.palette`) cover at least 3% of the lesion. colour_variegation: root mean square Lab
     distance of the lesion's pixels from their mean. delta_lightness, delta_a, delta_b: mean L*, a*, b* (CIE 1976, D65)
-    of the lesion minus those of the ring of skin around it. dark_fraction: share of the lesion that is dark brown,
-    blue-grey or black. Hair, glare and what lies outside of the field of view are left out of all colours.
+    of the lesion minus those of the ring of skin around it without its darkest and lightest tenth (`tbp` keeps them).
+    dark_fraction: share of the lesion that is dark brown, blue-grey or black. Hair, glare and what lies outside of the
+    field of view are left out of all colours.
 
     ita_deg, ita_class, melanin_index: of the skin around, see `longderm.imaging.skin_tone`. colours: the lesion's named
     colours, largest share first (clusters; colour_count counts pixels). border_width_px, border_width_mm,
@@ -126,8 +127,7 @@ def _colours(
     mask = reduce_mask(full_mask[window], shape)
     if not mask.any():
         return {}
-    seen = (enlarge_mask(part, photo.shape) for part in artefacts.seen())
-    inside, clear = (reduce_mask(part[window], shape) for part in seen)
+    inside, clear = (reduce_mask(enlarge_part(seen, photo.shape, window), shape) for seen in artefacts.seen())
     lab = srgb_to_lab(reduce_pixels(pixels, shape))
     side = max(shape)
     lesion = mask & clear

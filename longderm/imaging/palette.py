@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-#: The six colours of dermoscopy (Stolz et al. 1994; MacKie and Doherty 1991), in the order of their codes 1 to 6.
+#: The six colours of the ABCD rule of dermoscopy (Stolz et al. 1994, Eur J Dermatol 4:521; Nachbar et al. 1994,
+#: doi 10.1016/S0190-9622(94)70061-3), in the order of their codes 1 to 6. The rule names them and gives no borders
+#: between them: those below are ours.
 COLOURS = ("white", "red", "light_brown", "dark_brown", "blue_grey", "black")
 WHITE, RED, LIGHT_BROWN, DARK_BROWN, BLUE_GREY, BLACK = range(1, 7)
 
@@ -29,7 +31,11 @@ _BROWN_BELOW_SKIN, _BROWN_ABOVE_SKIN_B = 5.0, 6.0
 
 
 def name_colours(lab: NDArray[np.float32], skin: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Codes of `COLOURS` (1 to 6; 0 the colour of skin), uint8 (...), of Lab (..., 3) beside a skin of Lab (3,)."""
+    """Codes of `COLOURS` (1 to 6; 0 the colour of skin), uint8 (...), of Lab (..., 3) beside a skin of Lab (3,).
+
+    Lab of CIE 1976 under D65, L* from 0 to 100. Where two names fit, the later in this order holds: light brown, white,
+    dark brown, red, blue-grey, black.
+    """
     scale = np.clip(_REFERENCE_SKIN[0] / max(float(skin[0]), 1.0), *_LIGHTNESS_SCALE_RANGE)
     lightness = lab[..., 0] * scale
     skin_lightness = float(skin[0]) * float(scale)

@@ -1,7 +1,10 @@
 """Skin tone: the light on the ring of skin around a lesion, its colour, typology angle and melanin index.
 
-All of it is read in the photo's own colours: a device's white balance is in it, so that values of two devices compare
-only after a colour chart (`longderm.imaging.colour_chart`). The lesion is left out everywhere.
+All of it is read in the photo's own colours, as rendered in sRGB under D65. One photo shows light times skin: a
+camera's exposure and white balance cannot be parted from the skin's lightness and yellow, so the angle is that of the
+photo, and its stated error says how far the skin's own may be from it. What needs no chart is what differs within the
+photo, such as lesion from ring. Values of two devices compare only after a colour chart
+(`longderm.imaging.colour_chart`). The lesion is left out everywhere.
 """
 
 from __future__ import annotations
@@ -27,6 +30,11 @@ ITA_BINS = (
     (-np.inf, "dark"),
 )
 
+#: How far a camera's choices may be from a true rendering, as standard deviations: exposure (natural logarithm: half
+#: a stop) and white balance (red and blue against green, in opposite ways). Set on simulated photos (seeds 1 to 3: the
+#: error covers the skin's own angle in 68%, 1.96 times the error in 94%), whose meters and balances are assumed, too.
+_EXPOSURE_SD, _BALANCE_SD = 0.35, 0.1
+
 #: Which formula `melanin_index` is: 100 log10(1 / R) of the red reflectance (Takiwaki et al. 1994,
 #: doi 10.1111/j.1365-2230.1994.tb01153.x), here of linear sRGB red with white as 1.
 MELANIN_INDEX_FORMULA = "100*log10(1/R_linear_srgb)"
@@ -44,17 +52,20 @@ _TRIM = 0.1
 
 @dataclass(frozen=True)
 class SkinTone:
-    """Colour of the skin around a lesion.
+    """Colour of the skin around a lesion, as the photo renders it.
 
     lightness, a, b: mean Lab (CIE 1976, D65) without the darkest and lightest tenth; ita_deg: individual typology angle
-    atan2(L* - 50, b*) in degrees, in (-180, 180]; ita_class: of `ITA_SCALE`; melanin_index: see
-    `MELANIN_INDEX_FORMULA`, in hundredths of a decade; pixels: how many it is the mean of.
+    atan2(L* - 50, b*) in degrees, in (-180, 180] (Chardon et al. 1991); ita_error_deg: its standard error as the skin's
+    own angle, in degrees, for what exposure and white balance are not known (`ita_error_degrees`); ita_class: of
+    `ITA_SCALE`; melanin_index: see `MELANIN_INDEX_FORMULA`, in hundredths of a decade of optical density; pixels: how
+    many it is the mean of.
     """
 
     lightness: float
     a: float
     b: float
     ita_deg: float
+    ita_error_deg: float
     ita_class: str
     melanin_index: float
     pixels: int
@@ -65,7 +76,8 @@ class Illumination:
     """The light as the ring of skin shows it.
 
     colour: float64 (3,), red, green and blue over their mean: of light and skin together, as one photo cannot part
-    them; fall: float64 (2,), relative change of the light across the whole width and the whole height.
+    them (shades of grey, Finlayson and Trezzi 2004); fall: float64 (2,), change of the light across the whole width and
+    the whole height, as natural logarithm of the ratio (0.1: a tenth brighter at the right or lower edge).
     """
 
     colour: NDArray[np.float64]
@@ -80,13 +92,33 @@ def ita_degrees(lightness: float, b: float) -> float:
     return float(np.degrees(np.arctan2(lightness - 50.0, b)))
 
 
+def ita_error_degrees(linear: NDArray[np.float64]) -> float:
+    """Standard error, in degrees, of the angle of a linear sRGB colour (3,) as the skin's own.
+
+    How far the angle turns when the exposure, and when the white balance, is off by a standard deviation, to the side
+    where it turns further; both together as independent. Large where L* is near 50 and b* small.
+    """
+    exposure = np.exp([[_EXPOSURE_SD], [-_EXPOSURE_SD]])
+    balance = 1 + np.array([[_BALANCE_SD], [-_BALANCE_SD]]) * np.array([1.0, 0.0, -1.0])
+    angle, *others = (
+        ita_degrees(float(lab[0]), float(lab[2]))
+        for lab in linear_to_lab(np.concatenate([linear[None], linear * exposure, linear * balance]))
+    )
+    turns = [abs((other - angle + 180.0) % 360.0 - 180.0) for other in others]
+    return float(np.hypot(max(turns[:2]), max(turns[2:])))
+
+
 def ita_class(ita_deg: float) -> str:
     """The skin colour type of `ITA_SCALE` that an angle belongs to."""
     return next(name for above, name in ITA_BINS if ita_deg > above)
 
 
 def melanin_index(red: float) -> float:
-    """100 log10(1 / R) of linear red in [0, 1] (`MELANIN_INDEX_FORMULA`); 0 for white."""
+    """100 log10(1 / R) of linear red in [0, 1] (`MELANIN_INDEX_FORMULA`), hundredths of a decade; 0 for white.
+
+    White is the photo's, not a reflectance standard: an exposure off by a tenth moves the index by 4.1. Indices of a
+    narrow-band meter (660 nm), whose scales differ by maker, do not compare with it.
+    """
     return float(100.0 * np.log10(1.0 / max(red, _LEAST_LIGHT)))
 
 
@@ -103,7 +135,16 @@ def skin_tone(linear: NDArray[np.float32], skin: NDArray[np.bool_]) -> SkinTone 
     mean = values[order[cut : len(values) - cut]].mean(axis=0)
     lightness, a, b = (float(value) for value in linear_to_lab(mean))
     angle = ita_degrees(lightness, b)
-    return SkinTone(lightness, a, b, angle, ita_class(angle), melanin_index(float(mean[0])), len(values) - 2 * cut)
+    return SkinTone(
+        lightness=lightness,
+        a=a,
+        b=b,
+        ita_deg=angle,
+        ita_error_deg=ita_error_degrees(mean),
+        ita_class=ita_class(angle),
+        melanin_index=melanin_index(float(mean[0])),
+        pixels=len(values) - 2 * cut,
+    )
 
 
 def illumination(linear: NDArray[np.float32], skin: NDArray[np.bool_]) -> Illumination | None:
@@ -119,12 +160,18 @@ def illumination(linear: NDArray[np.float32], skin: NDArray[np.bool_]) -> Illumi
     height, width = skin.shape
     places = np.column_stack([np.ones(len(rows)), columns / max(1, width) - 0.5, rows / max(1, height) - 0.5])
     light = np.log(values.mean(axis=1))
-    fit, *_ = np.linalg.lstsq(places, light, rcond=None)
+    fit = _plane(places, light)
     # Again without spots that are off the plane.
     off = np.abs(light - places @ fit)
     kept = off <= np.percentile(off, 100 * (1 - 2 * _TRIM))
-    fit, *_ = np.linalg.lstsq(places[kept], light[kept], rcond=None)
+    fit = _plane(places[kept], light[kept])
     return Illumination(colour / colour.mean(), np.asarray(fit[1:], np.float64))
+
+
+def _plane(places: NDArray[np.float64], light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares of a plane, (3,), by its normal equations: three unknowns of order one need no better."""
+    fit, *_ = np.linalg.lstsq(places.T @ places, places.T @ light, rcond=None)
+    return np.asarray(fit, np.float64)
 
 
 def balanced(linear: NDArray[np.float32], light: Illumination, target: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -18,6 +18,9 @@ KERATIN = np.array([0.62, 0.50, 0.33], np.float32)
 #: Logit of the share of pigment missing at the true border: a quarter is left there.
 BORDER_LOGIT = 1.1
 
+#: A reader's line does not follow what is finer than this (standard deviation, mm).
+READER_MM = 0.1
+
 #: Lattice of a lesion's inner structures, nodes per mm.
 STRUCTURE_PER_MM = 30.0
 
@@ -187,14 +190,15 @@ def render_pigment(
     index = np.clip(position.astype(np.int32), 0, len(radii) - 1)
     part = position - index
     border = table[index] * (1 - part) + table[index + 1] * part
-    inside = rho <= border
     structures = looks.structures.sample(local, shape)
     blotch, grain, network = structures[..., 0], structures[..., 1], structures[..., 2]
 
     depth = border - rho
     edge = looks.edge_mm * (1 + 0.25 * np.clip(blotch, -2, 2))
-    # The true border is where a reader draws it: where a quarter of the pigment is left. The edge frays around it.
+    # The true border is where a reader draws it: where a quarter of the pigment is left. The edge frays, and with its
+    # broad waves that border runs out and in of the star-shaped one, whose area it keeps.
     frayed = depth + (0.04 + 0.2 * looks.edge_mm) * (0.5 * blotch + 0.8 * grain)
+    inside = _within_reach(frayed, int((depth >= 0).sum()), px_per_mm)
     body = 1 / (1 + np.exp(np.clip(BORDER_LOGIT - 3.0 * frayed / edge, -30, 30)))
     q = np.clip(rho / border, 0, 2)
 
@@ -241,6 +245,21 @@ def render_pigment(
     keratin = np.clip(0.75 * discs(looks.cysts, 0.03), 0, 1)
     f32 = np.float32
     return Pigment(window, melanin.astype(f32), blood.astype(f32), blue.astype(f32), white.astype(f32), keratin, inside)
+
+
+def _within_reach(frayed: F32, area_px: int, px_per_mm: float) -> NDArray[np.bool_]:
+    """The `area_px` pixels deepest within a frayed border (depth in mm), in one piece without holes, bool (h, w)."""
+    whole = np.zeros(frayed.shape, np.uint8)
+    smooth = np.asarray(cv2.GaussianBlur(frayed, (0, 0), max(0.6, READER_MM * px_per_mm)), np.float32)
+    if not 0 < area_px < frayed.size:
+        return np.full(frayed.shape, area_px > 0)
+    above = smooth >= np.partition(smooth.ravel(), -area_px)[-area_px]
+    contours, _ = cv2.findContours(above.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(whole, [max(contours, key=cv2.contourArea)], -1, 1, cv2.FILLED)
+    # Once more for the area: of the specks left out and the holes filled.
+    beyond = np.float32(np.ptp(smooth))
+    smooth += np.where(whole > 0, np.where(above, np.float32(0), beyond), np.where(above, -beyond, np.float32(0)))
+    return np.asarray(smooth >= np.partition(smooth.ravel(), -area_px)[-area_px])
 
 
 def _patch(x: F32, y: F32, patch: NDArray[np.float64], blotch: F32, grain: F32) -> F32:

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longderm.imaging.colour import srgb_to_lab, srgb_to_linear
+from longderm.imaging.colour import linear_to_lab, srgb_to_lab, srgb_to_linear
 from longderm.imaging.skin_tone import (
     balanced,
     illumination,
     ita_class,
     ita_degrees,
+    ita_error_degrees,
     melanin_index,
     skin_tone,
 )
@@ -98,3 +99,16 @@ def test_a_colour_cast_is_the_light_of_the_skin_alone():
     assert ratio[0] / ratio[2] == pytest.approx(1.1 / 0.8, rel=1e-3)
     back = balanced(cast, tinted, plain.colour)
     assert back[0, 0, 0] / back[0, 0, 2] == pytest.approx(linear[0, 0, 0] / linear[0, 0, 2], rel=1e-3)
+
+
+def test_the_stated_error_is_how_far_exposure_and_white_balance_turn_the_angle():
+    paints = np.array([[230, 200, 185], [150, 105, 80]], np.uint8)
+    light, brown = srgb_to_linear(paints).astype(float)
+    for colour in (light, brown):
+        off = [np.exp(0.35), np.exp(-0.35), np.array([1.1, 1.0, 0.9]), np.array([0.9, 1.0, 1.1])]
+        angles = [ita_degrees(*linear_to_lab(colour * gains)[[0, 2]]) for gains in (1.0, *off)]
+        turns = np.abs(np.array(angles[1:]) - angles[0])
+        assert ita_error_degrees(colour) == pytest.approx(np.hypot(turns[:2].max(), turns[2:].max()), abs=0.01)
+    # Near L* = 50 a little light turns the angle a long way.
+    assert ita_error_degrees(brown) > ita_error_degrees(light) > 1
+    assert skin_tone(srgb_to_linear(patch()), np.ones((40, 60), bool)).ita_error_deg > 0

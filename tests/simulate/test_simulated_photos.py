@@ -12,7 +12,7 @@ from longderm.simulate.devices import DERMATOSCOPES
 from longderm.simulate.exposure import Shot, draw_shot
 from longderm.simulate.history import make_lesion
 from longderm.simulate.outline import area_mm2
-from longderm.simulate.pigment import LOOKS, draw_looks
+from longderm.simulate.pigment import LOOKS, draw_looks, render_pigment
 from longderm.simulate.render import SKIN_EXTENT_MM, SKIN_PER_MM, Rendering, render
 from longderm.simulate.skin import build_skin
 from longderm.simulate.truth import closest_similarity
@@ -74,6 +74,26 @@ def test_the_true_mask_has_the_true_area_in_every_photo():
         picture = scene.photo(shot, month=6)
         assert picture.area_px == pytest.approx(state.area_mm2 * shot.px_per_mm**2, rel=0.01)
     assert area_mm2(scene.history.outline_at(state)) == pytest.approx(state.area_mm2, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_true_mask_ends_where_the_pigment_does(seed):
+    scene = Scene("dysplastic_nevus", seed)
+    shot = scene.shot(1)
+    state = scene.history.state_at(0)
+    pigment = render_pigment(
+        scene.looks, scene.history, state, scene.history.outline_at(state), shot.matrix, shot.size, 0
+    )
+    inside = pigment.inside.astype(np.uint8)
+    # Just inside of the border there is pigment all round, just outside there is little: the quarter lies between.
+    reach = max(3, round(0.25 * shot.px_per_mm))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    rim, beyond = inside - cv2.erode(inside, disc) > 0, cv2.dilate(inside, disc) - inside > 0
+    share = cv2.GaussianBlur(pigment.melanin, (0, 0), 0.1 * shot.px_per_mm) / scene.looks.melanin
+    assert np.median(share[rim]) > 0.3
+    assert np.median(share[beyond]) < 0.2
+    count, _ = cv2.connectedComponents(inside)
+    assert count == 2
 
 
 @pytest.mark.parametrize("kind", sorted(LOOKS))
