@@ -56,10 +56,10 @@ class Photo:
     ) -> Photo:
         """Make a photo of an uint8 (H, W, 3) sRGB array; `meta` are further fields of `PhotoMeta`.
 
-        Raises ValueError for another dtype or shape, an unknown modality or a scale that is not positive.
+        Raises ValueError for another dtype or shape, an unknown modality or a scale that is not positive and finite.
         """
-        if px_per_mm is not None and not px_per_mm > 0:
-            raise ValueError(f"px_per_mm must be positive, not {px_per_mm}")
+        if px_per_mm is not None and not 0 < px_per_mm < float("inf"):
+            raise ValueError(f"px_per_mm must be positive and finite, not {px_per_mm}")
         return cls(np.ascontiguousarray(pixels), PhotoMeta(modality=modality, px_per_mm=px_per_mm, **meta))
 
     @property

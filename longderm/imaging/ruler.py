@@ -50,9 +50,13 @@ FEW_TICKS, _FEW_STRICTNESS = 9, 0.55
 #: ticks are few.
 _MIN_PURITY, _FEW_MIN_PURITY = 0.45, 0.8
 
-#: Beyond the ticks' ends, at these shares of the longest tick from their line, a ruler's period is weaker than this
-#: share of what it is along the ticks, on one side at the least.
-_BEYOND, _GOES_ON = (1.3, 1.7, 2.1, 2.5), 0.5
+#: Beyond the ticks' ends, at these multiples of their length from their line, a ruler's period is weaker than this
+#: share of what it is along the ticks, on one side at the least. Beyond the common ticks' ends, the longer ones alone
+#: go on, which repeat less often. Looked at are up to so many cycles per tick: of ridges, a row may take every third.
+_BEYOND, _GOES_ON, _MOST_CYCLES = (1.3, 1.7, 2.1, 2.5), 0.5, 6
+#: What goes on stands out of the frequencies beside it (root mean square) by this factor: mottled skin, which swings at
+#: all of them, is as strong as a faint graticule. By chance it does at one in fifty places.
+_STANDS_OUT = 2.0
 
 #: Relative error that no reading goes below: the ruler lies on the plate or the skin, the lesion a little off it.
 _BASE_ERROR = 0.01
@@ -136,18 +140,33 @@ def _search(photo: Photo, finest: NDArray[np.float32], scale: float, sides: tupl
 
 
 def _goes_on(row: TickRow, grey: NDArray[np.float32]) -> bool:
-    """Whether the pattern goes on beyond both ends of the ticks, as that of a cloth, of ridges or of rows of dots."""
+    """Whether the pattern goes on beyond both ends of the ticks, as that of a cloth, of ridges or of rows of dots.
 
-    def swing(offset: float) -> float:
-        """Amplitude of one cycle per tick along a strip beside the row."""
-        beside = replace(row, across=row.across + offset)
-        profile = strip(beside, grey, 0.3)
-        phase = np.exp(-2j * np.pi * np.arange(len(profile)) / SAMPLES)
-        return float(np.abs((profile * phase).mean()))
+    Looked for beyond the common ticks as well as beyond the longest, which among dots may be a stranger.
+    """
 
-    own, longest = swing(0.0), float(row.length.max())
-    sides = [max(swing(sign * share * longest) for share in _BEYOND) for sign in (1, -1)]
-    return min(sides) > _GOES_ON * own
+    cycles = np.arange(1, _MOST_CYCLES + 1)
+
+    def swing(offset: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Amplitudes at whole cycles per tick along a strip beside the row, and root mean squares around each."""
+        profile = strip(replace(row, across=row.across + offset), grey, 0.3)
+        spectrum = np.abs(np.fft.rfft(profile)) / len(profile)
+        places = len(profile) // SAMPLES
+        half = max(2, places // 2)
+        beside = np.r_[-half:-1, 2 : half + 1]
+        around = spectrum[np.clip(cycles[:, None] * places + beside, 1, len(spectrum) - 1)]
+        return spectrum[cycles * places], np.sqrt(np.mean(around**2, axis=1))
+
+    own = float(swing(0.0)[0].max())
+
+    def as_strong(offset: float) -> bool:
+        beyond, around = swing(offset)
+        return bool((beyond > np.maximum(_GOES_ON * own, _STANDS_OUT * around)).any())
+
+    return any(
+        all(any(as_strong(side * times * length) for times in _BEYOND) for side in (1, -1))
+        for length in sorted({float(np.median(row.length)), float(row.length.max())})
+    )
 
 
 def _grey(photo: Photo, side: int) -> tuple[NDArray[np.float32], float]:

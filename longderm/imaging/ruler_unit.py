@@ -22,7 +22,7 @@ Numbers = NDArray[np.intp]
 class Pattern:
     """How the lengths of ticks go: `level(number)` is 0 for the shortest; after `period` ticks it begins again.
 
-    least_levels: so many different lengths must be seen; every: of the next longer ticks.
+    every: of the next longer ticks; least_levels: so many different lengths must be seen, and so many of the longest.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Pattern:
     every: int
     level: Callable[[Numbers], Numbers]
     least_levels: int = 2
+    least_longest: int = 1
 
 
 def _longer(*every: int) -> Callable[[Numbers], Numbers]:
@@ -47,7 +48,8 @@ PATTERNS = (
     Pattern("2", 2, 2, _longer(2)),
     Pattern("5", 5, 5, _longer(5)),
     Pattern("5/10", 10, 5, _longer(5, 10)),
-    Pattern("10", 10, 10, _longer(10)),
+    # One long tick among equal ones may be a hair or a ridge of skin.
+    Pattern("10", 10, 10, _longer(10), least_longest=2),
     Pattern("2/10", 10, 2, _longer(2, 10), 3),
     Pattern("2/10/20", 20, 2, _longer(2, 10, 20), 3),
     Pattern("2/4/8/16", 16, 2, _longer(2, 4, 8, 16), 3),
@@ -124,10 +126,12 @@ def read_unit(
     grey: the copy that the row lies on; field_ticks: the longer side of the photo in ticks; enlarged: how much larger
     `grey` is than the copy that lengths were read on.
     """
-    found = length_pattern(row.index[row.whole], row.length[row.whole] / enlarged)
-    if found is None:
-        # Lines that cross the ticks, such as a base line, leave parts of them.
-        found = length_pattern(row.index[row.whole], tick_lengths(row, grey)[row.whole] / enlarged)
+    # Lengths are read twice, since lines that cross the ticks, such as a base line, leave parts of them as strokes.
+    found: tuple[Pattern, float] | None = None
+    for lengths in (row.length, tick_lengths(row, grey)):
+        pattern_read = length_pattern(row.index[row.whole], lengths[row.whole] / enlarged)
+        if pattern_read is not None and (found is None or pattern_read[1] < found[1] - _SPREAD_GAIN):
+            found = pattern_read
     if found is None:
         return _IRREGULAR
     pattern, spread = found
@@ -161,10 +165,10 @@ def length_pattern(index: Numbers, length: NDArray[np.float64]) -> tuple[Pattern
     for pattern in PATTERNS:
         for phase in range(pattern.period):
             level = pattern.level(index - phase)
-            spread = _spread(level, length, pattern.least_levels)
+            spread = _spread(pattern, level, length)
             if not np.isfinite(spread) and len(index) >= _ODD_MIN_TICKS:
                 usual = _odd_one_out(level, length)
-                spread = _spread(level[usual], length[usual], pattern.least_levels) + _SPREAD_GAIN
+                spread = _spread(pattern, level[usual], length[usual]) + _SPREAD_GAIN
             most = _MAX_SPREAD if pattern.least_levels < 3 else _INTRICATE_MAX_SPREAD
             if spread <= most and (best is None or spread < best[1] - _SPREAD_GAIN):
                 best = pattern, spread
@@ -180,8 +184,9 @@ def _odd_one_out(level: Numbers, length: NDArray[np.float64]) -> NDArray[np.bool
     return np.asarray(np.arange(len(length)) != int(np.argmax(np.round(off, 6))))
 
 
-def _spread(level: Numbers, length: NDArray[np.float64], least_levels: int) -> float:
+def _spread(pattern: Pattern, level: Numbers, length: NDArray[np.float64]) -> float:
     """Relative spread of lengths about their levels' medians; infinite where longer levels are not longer."""
+    least_levels = pattern.least_levels
     groups = [length[level == value] for value in np.unique(level)]
     if len(groups) < least_levels or (least_levels > 1 and (level == 0).sum() < 3):
         return np.inf
@@ -191,6 +196,8 @@ def _spread(level: Numbers, length: NDArray[np.float64], least_levels: int) -> f
             return np.inf
         if (groups[i + 1][:, None] <= groups[i][None, :]).mean() > _MAX_OVERLAP:
             return np.inf
+    if len(groups[-1]) < pattern.least_longest:
+        return np.inf
     lone = len(groups) == least_levels > 2 and len(groups[-1]) < 2
     if lone and middles[-1] < _LONE_LONGER * middles[-2]:
         return np.inf

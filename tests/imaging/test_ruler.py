@@ -150,6 +150,24 @@ def test_lengths_tell_the_pattern(lengths, name):
     assert spread < 0.05
 
 
+def test_one_long_tick_among_equal_ones_is_no_tenth():
+    """A hair that lies in line with one of them makes it longer."""
+    lengths = np.full(13, 10.0)
+    lengths[10] = 19.0
+    assert length_pattern(np.arange(13), lengths) is None
+    several, _ = length_pattern(np.arange(22), np.where(np.arange(22) % 10 == 0, 19.0, 10.0))
+    assert several.name == "10"
+
+
+@pytest.mark.parametrize(("seed", "number", "name"), [(2, 7, "dots"), (3, 16, "ridges")])
+def test_a_pattern_that_goes_on_beyond_its_row_is_no_ruler(seed, number, name):
+    """Dots beside a longer stranger; ridges of which a row takes every fourth."""
+    pictures = textures(
+        [draw_close_up(seed, n).pixels if n == number else np.zeros((8, 8, 3), np.uint8) for n in range(20)], seed
+    )
+    assert read_ruler(Photo.from_array(pictures[name][number])).scale is None
+
+
 def test_lengths_of_no_pattern_have_none():
     lengths = np.random.default_rng(3).uniform(6, 40, 16)
     assert length_pattern(np.arange(16), lengths) is None
