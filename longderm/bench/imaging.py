@@ -85,20 +85,45 @@ def run(
     release: str = "",
     fit: int = 0,
     side: int = SIDE_PX,
+    everything: int = 0,
+    repeats: str = "",
+    artefacts: str = "",
 ) -> dict[str, Any]:
     """Compare masks with the true ones over a folder's `split`, or over `patients` simulated patients; prints a table.
 
     limit: at most so many photos, evenly picked; release: version of a release, or folder of one that is not in the
     registry; fit: 1 fits a release of colour scores to the folder's "train" split and to as many other simulated
     patients first, looked at on copies of `side` pixels, and writes it to `out`/segmentation. The worst photos are
-    drawn on `out`/worst.png (green: true, red: drawn).
+    drawn on `out`/worst.png (green: true, red: drawn). everything: 1 measures all else that is read from one photo, too:
+    masks of `repeats` (a folder without splits), quality, rulers (with real ones in `artefacts`), looks.
     """
     with one_thread():
         if fit:
             if not photos:
                 raise UsageError("--fit needs --photos, a folder with images/, masks/ and index.csv")
             write_release(out, Path(photos), seed, limit, patients, side)
-        return _run(out, photos, split, limit, patients, seed, str(out / "segmentation") if fit else release)
+        result = _run(out, photos, split, limit, patients, seed, str(out / "segmentation") if fit else release)
+    return result | (_everything_else(out, photos, repeats, artefacts, limit, seed, release) if everything else {})
+
+
+def _everything_else(
+    out: Path, photos: str, repeats: str, artefacts: str, limit: int, seed: int, release: str
+) -> dict[str, Any]:
+    from longderm.bench import looks, quality, rulers
+
+    def titled(name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        print(f"\n{name}")
+        return run()
+
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "rulers": lambda: rulers.run(out, artefacts=artefacts, photos=photos),
+        "looks": lambda: looks.run(out, release=release),
+    }
+    if photos:
+        parts["quality"] = lambda: quality.run(out, photos, segmentation=release)
+    if repeats:
+        parts["repeats"] = lambda: run(out / "repeats", repeats, "", limit, seed=seed, release=release)
+    return {name: titled(name, parts[name]) for name in sorted(parts)}
 
 
 def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: int, release: str) -> dict[str, Any]:
@@ -140,6 +165,7 @@ def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: in
                 bare[name].append(method(Photo.from_array(tile))[1])
     if not stages:
         raise SourceNotFoundError(f"no photos of split {split!r} with a mask; is index.csv there?")
+    out.mkdir(parents=True, exist_ok=True)
     _draw_worst(out / "worst.png", pictures)
     figures = {name: summarise(rows[name], bare[name], seed) for name in methods}
     marked = structures.summarise(seed)

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.bench.photos import read_release
 from longderm.bench.looks_time import print_times, time_parts
+from longderm.bench.photos import read_release
 from longderm.bench.statistics import bootstrap_interval, wilson
 from longderm.imaging import Segmentation, field_of_view, measure, segment
 from longderm.imaging.artefacts import find_artefacts

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from longderm.bench.photos import load_example, names_of, pick, read_release
 from longderm.bench.realised_error import examine, realised_error
 from longderm.errors import UsageError
-from longderm.imaging.quality import SCORE_DECIMALS
+from longderm.imaging.quality import DEFAULT_VERSION, SCORE_DECIMALS
 from longderm.imaging.quality_model import LESION_RAMPS, PHOTO_RAMPS, ErrorModel, badness
 from longderm.imaging.quality_signs import lesion_signs, photo_signs
 from longderm.models import Release, load_release
@@ -67,7 +67,7 @@ def run(
         drawn_by = read_release(segmentation)
         folder = Path(photos)
         tried = _gather(out / "tried.npz", folder, pick(names_of(folder, "val"), count), drawn_by, seed, resume)
-        result: dict[str, Any] = {"photos_tried": count, "segmentation": drawn_by.name}
+        result: dict[str, Any] = {"photos_tried": count, "fit_tried": fit, "segmentation": drawn_by.name}
         if fit:
             names = pick(names_of(folder, "train"), fit)
             known = _gather(out / "fitted.npz", folder, names, drawn_by, seed + 1, resume)
@@ -75,7 +75,7 @@ def run(
             write_config(out / "quality", config | {"photos": len(np.unique(known.photo))})
             result["left_out"] = _leave_out(known, tried)
         else:
-            config = load_release("quality", "0.1.0").config
+            config = load_release("quality", DEFAULT_VERSION).config
     result |= summarise(tried, expect(tried, config), seed)
     _print(result)
     return result
@@ -172,7 +172,7 @@ def _copies_of(folder: Path, name: str, index: int, drawn_by: Release, seed: int
 
     def signs(of: Any) -> Floats:
         seen = photo_signs(of.photo, of.artefacts) | lesion_signs(of.photo, of.outline, of.artefacts)
-        return badness(seen, PHOTO_RAMPS + LESION_RAMPS)
+        return badness(seen | {"confidence": of.outline.confidence}, PHOTO_RAMPS + LESION_RAMPS)
 
     as_it_is = signs(first)
     for kind, distortion in enumerate(DISTORTIONS):

@@ -36,12 +36,17 @@ _HAIR_LINE_CONTRAST = 9
 _DIRECTIONS = 8
 #: Along a straight stretch the direction stays within this many sixteenths of half a turn.
 _HAIR_TURN = 2
+#: The darkest of a hair, of what it fills; and what no blurred line is narrower than, however small the photo.
+_HAIR_DARKEST_PERCENTILE, _HAIR_NARROWEST_PX = 90.0, 2.0
 _CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=np.uint8)
 #: A hair holds a straight stretch of at least this length (pixels at ARTEFACT_SIDE_PX), which the meshes of a pigment
 #: network do not ...
 _HAIR_STRAIGHT_PX = 35
 #: ... and is longer than this in all.
 _HAIR_MIN_LENGTH_PX = 42.0
+#: One shorter than this is narrower than this (what it fills over what it fills at its darkest, per length): streaks of
+#: a lesion and gaps between globules are short and wide. A longer one may curl and be crossed by others.
+_HAIR_SHORT_PX, _HAIR_SHORT_MAX_WIDTH_PX = 84.0, 3.2
 
 #: Glare: nearly clipped in its darkest channel (0-255), which skin in a well exposed photo is not ...
 _GLARE_LEVEL = 225
@@ -75,7 +80,14 @@ def find_artefacts(pixels: NDArray[np.uint8]) -> Artefacts:
     shape = (pixels.shape[0], pixels.shape[1])
     small = reduce_pixels(pixels, reduced_shape(shape, ARTEFACT_SIDE_PX))
     smaller = reduce_pixels(small, reduced_shape(shape, ARTEFACT_SIDE_PX // 2))
+<<<<<<< HEAD
     return Artefacts(small, find_hair(small), find_glare(small), find_field_of_view(smaller))
+=======
+    inside = find_field_of_view(smaller)
+    # The rim of a dark corner is as narrow and dark as a hair.
+    hair = find_hair(small) & enlarge_mask(inside, (small.shape[0], small.shape[1]))
+    return Artefacts(hair, find_glare(small), inside)
+>>>>>>> scale
 
 
 def hair_mask(photo: Photo) -> NDArray[np.bool_]:
@@ -153,11 +165,11 @@ def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """
     import cv2
 
-    height, width = pixels.shape[:2]
-    nothing = np.zeros((height, width), dtype=np.bool_)
-    unit = max(height, width) / ARTEFACT_SIDE_PX
+    size = pixels.shape[:2]
+    nothing = np.zeros(size, dtype=np.bool_)
+    unit = max(size) / ARTEFACT_SIDE_PX
     length = max(5, 2 * round(_HAIR_LINE_PX * unit / 2) + 1)
-    if min(height, width) < 2 * length:
+    if min(size) < 2 * length:
         return nothing
     grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     # Over a hair, closing across it fills it up while closing along it does not: their difference is high on lines
@@ -186,6 +198,12 @@ def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     keep = extent >= _HAIR_MIN_LENGTH_PX * unit
     keep[0] = False
+    widest = max(_HAIR_SHORT_MAX_WIDTH_PX * unit, _HAIR_NARROWEST_PX)
+    for part in np.flatnonzero(keep & (extent < _HAIR_SHORT_PX * unit)):
+        left, top, width, height = (int(edge) for edge in stats[part, :4])
+        box = slice(top, top + height), slice(left, left + width)
+        depth = filled[box][labels[box] == part].astype(np.float64)
+        keep[part] = depth.sum() <= widest * extent[part] * np.percentile(depth, _HAIR_DARKEST_PERCENTILE)
     return np.asarray(cv2.dilate(keep[labels].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 

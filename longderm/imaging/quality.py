@@ -11,7 +11,8 @@ import numpy as np
 from longderm.imaging.artefacts import Artefacts, find_artefacts
 from longderm.imaging.quality_model import LESION_RAMPS, PHOTO_RAMPS, ErrorModel, badness
 from longderm.imaging.quality_signs import lesion_signs, photo_signs
-from longderm.imaging.segmentation import MIN_SIDE_PX, Segmentation, segment
+from longderm.imaging.segmentation import Segmentation, segment
+from longderm.imaging.sight import MIN_SIDE_PX
 from longderm.models import Release, load_release
 from longderm.photo import Photo
 
@@ -23,7 +24,7 @@ DEFAULT_VERSION = "0.1.0"
 _FACTORS = (("corner_fraction", 0.25, 0.85), ("skin_fraction", 0.5, 0.1))
 #: A photo with a shorter side below this is called too small: a lesion a third as wide has a diameter good to 4%.
 _SMALL_SIDE_PX = 96
-TOO_SMALL = "too small"
+TOO_SMALL, NO_LESION = "too small", "no lesion is found"
 #: Decimals of a score: what comes after means nothing.
 SCORE_DECIMALS = 2
 
@@ -51,9 +52,10 @@ def assess_quality(
 ) -> Quality:
     """Judge a photo by the error that its signs let expect: (1 - expected error)^2 is the score.
 
-    `artefacts` are found and the lesion is outlined where they are not given. Where no lesion is found, the photo's own
-    signs count alone. The release, of kind "quality", is fitted to distorted copies of photos, whose true change is
-    none. Raises ValueError for a segmentation on another grid.
+    `artefacts` are found and the lesion is outlined where they are not given; a lesion that cannot be outlined cannot
+    be measured, and costs accordingly. Total-body photos are judged by their own signs alone. The release, of kind
+    "quality", is fitted to distorted copies of photos, whose true change is none. Raises ValueError for a segmentation
+    on another grid.
     """
     if segmentation is not None and segmentation.mask.shape != photo.shape:
         raise ValueError(f"the mask is {segmentation.mask.shape}, the photo {photo.shape}; segment the same photo")
@@ -61,26 +63,27 @@ def assess_quality(
     segmentation = segmentation if segmentation is not None else segment(photo, artefacts=artefacts)
     release = release if release is not None else load_release("quality", DEFAULT_VERSION)
     signs = photo_signs(photo, artefacts) | lesion_signs(photo, segmentation, artefacts)
-    signs = {name: round(value, 6) for name, value in signs.items()}
-    expected = expected_error(signs, segmentation.found, release)
+    features = {name: round(value, 6) for name, value in signs.items()}
+    known = features | {"confidence": segmentation.confidence}
+    expected = expected_error(known, photo.meta.modality != "total_body", release)
     score = (1 - expected) ** 2
     for name, good, bad in _FACTORS:
-        score *= float(np.clip((signs[name] - bad) / (good - bad), 0.0, 1.0))
+        score *= float(np.clip((features[name] - bad) / (good - bad), 0.0, 1.0))
     if min(photo.shape) < MIN_SIDE_PX:
         score = 0.0
-    return Quality(
-        round(score, SCORE_DECIMALS), _reasons(photo, signs, segmentation.found), expected, MappingProxyType(signs)
-    )
+    reasons = _reasons(photo, known, segmentation.found)
+    return Quality(round(score, SCORE_DECIMALS), reasons, expected, MappingProxyType(features))
 
 
-def expected_error(signs: Mapping[str, float], found: bool, release: Release) -> float:
+def expected_error(signs: Mapping[str, float], close_up: bool, release: Release) -> float:
     """What a release expects of a photo with these signs, in [0, 1], four decimals."""
-    ramps = PHOTO_RAMPS + LESION_RAMPS if found else PHOTO_RAMPS
-    model = ErrorModel.from_config(release.config["with_lesion" if found else "photo_alone"])
+    ramps = PHOTO_RAMPS + LESION_RAMPS if close_up else PHOTO_RAMPS
+    model = ErrorModel.from_config(release.config["with_lesion" if close_up else "photo_alone"])
     return round(float(model(badness(signs, ramps))), 4)
 
 
 def _reasons(photo: Photo, signs: Mapping[str, float], found: bool) -> tuple[str, ...]:
+    """What is wrong, the worst first; of a lesion that is not found, nothing is told."""
     ramps = PHOTO_RAMPS + LESION_RAMPS if found else PHOTO_RAMPS
     excess = {
         ramp.reason: ramp(signs[ramp.sign]) / ramp.named_from
@@ -89,4 +92,6 @@ def _reasons(photo: Photo, signs: Mapping[str, float], found: bool) -> tuple[str
     }
     if min(photo.shape) < _SMALL_SIDE_PX:
         excess[TOO_SMALL] = _SMALL_SIDE_PX / min(photo.shape)
+    if not found and photo.meta.modality != "total_body":
+        excess[NO_LESION] = 1.0
     return tuple(sorted(excess, key=lambda reason: (-excess[reason], reason)))

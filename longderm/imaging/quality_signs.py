@@ -93,14 +93,13 @@ def photo_signs(photo: Photo, artefacts: Artefacts) -> dict[str, float]:
 def lesion_signs(photo: Photo, segmentation: Segmentation, artefacts: Artefacts) -> dict[str, float]:
     """What an outline adds: zeros where there is none.
 
-    confidence: the segmentation's; lesion_fraction: share of the photo that it covers; cut_share: share of its border
+    lesion_fraction: share of the photo that it covers; cut_share: share of its border
     on the edge of the field of view; lost_fraction: how much of it lies beyond the photo's edge, see `lost_fraction`;
     hidden_fraction: share of it under hair and glare; contrast: distance of its mean
     Lab colour from that of the skin around it.
     """
     if not segmentation.found or not segmentation.mask.any():
-        none = dict.fromkeys(("lesion_fraction", "cut_share", "lost_fraction", "hidden_fraction", "contrast"), 0.0)
-        return {"confidence": segmentation.confidence} | none
+        return dict.fromkeys(("lesion_fraction", "cut_share", "lost_fraction", "hidden_fraction", "contrast"), 0.0)
     import cv2
 
     shape = reduced_shape(photo.shape, _LESION_SIDE_PX)
@@ -112,7 +111,6 @@ def lesion_signs(photo: Photo, segmentation: Segmentation, artefacts: Artefacts)
     lesion, skin = lab[mask & clear], lab[ring & clear]
     apart = lesion.mean(axis=0) - skin.mean(axis=0) if len(lesion) and len(skin) else np.zeros(3)
     return {
-        "confidence": segmentation.confidence,
         "lesion_fraction": _share(mask),
         "cut_share": share_at_edge(max(contours, key=len)[:, 0, :], inside),
         "lost_fraction": lost_fraction(mask),

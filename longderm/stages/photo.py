@@ -83,7 +83,8 @@ def run_photo_batch(batch: Sequence[PhotoWork], place: Place) -> BatchResult:
 
 def _work_on(item: PhotoWork, photo: Photo, place: Place, store: Store, result: BatchResult) -> None:
     photo_id = item.photo["photo_id"]
-    release = place.fingerprinter().releases["segmentation"]
+    releases = place.fingerprinter().releases
+    release = releases["segmentation"]
     artefacts = cache(lambda: find_artefacts(photo.pixels))
     ruler = cache(lambda: read_ruler(photo))
     present: dict[str, Row | None] = {"scales": item.scale}
@@ -106,10 +107,12 @@ def _work_on(item: PhotoWork, photo: Photo, place: Place, store: Store, result: 
         return scale_row(find_scale(photo, ruler()))
 
     def quality() -> Row:
-        judged, covered = assess_quality(photo, artefacts()), assess_coverage(photo, ruler(), artefacts())
+        judged = assess_quality(photo, artefacts(), drawn(), releases["quality"])
+        covered = assess_coverage(photo, ruler(), artefacts())
         return {
             "score": judged.score,
             "reasons": list(judged.reasons),
+            "expected_error": judged.expected_error,
             **judged.features,
             "ink_fraction": covered.ink,
             "ruler_fraction": covered.ruler,
@@ -129,8 +132,8 @@ def _work_on(item: PhotoWork, photo: Photo, place: Place, store: Store, result: 
     compute: dict[str, Callable[[], Row]] = {
         "previews": previews,
         "scales": scales,
-        "quality": quality,
         "masks": lambda: mask_row(drawn(), store),
+        "quality": quality,
         "structures": structures,
         "measures": measures,
     }

@@ -26,8 +26,8 @@ from longderm.store import Store, current_rows
 CODE_VERSIONS = {
     "previews": 1,
     "scales": 1,
-    "quality": 2,
-    "masks": 2,
+    "masks": 3,
+    "quality": 3,
     "structures": 1,
     "measures": 2,
     "alignments": 5,
@@ -39,6 +39,7 @@ CODE_VERSIONS = {
 #: The release each stage computes with.
 RELEASE_OF = {
     "masks": "segmentation",
+    "quality": "quality",
     "structures": "segmentation",
     "changes": "change",
     "decisions": "change",
@@ -46,7 +47,7 @@ RELEASE_OF = {
 }
 
 #: The stages that work on one photo, in the order in which they are committed.
-PHOTO_STAGES = ("previews", "scales", "quality", "masks", "structures", "measures")
+PHOTO_STAGES = ("previews", "scales", "masks", "quality", "structures", "measures")
 PAIR_STAGES = ("alignments", "changes")
 LESION_STAGES = ("decisions", "trajectories")
 STAGES = PHOTO_STAGES + PAIR_STAGES + LESION_STAGES
@@ -112,7 +113,11 @@ class Fingerprinter:
     """Makes the fingerprints of one set of settings and releases."""
 
     def __init__(self, settings: Settings) -> None:
-        versions = {"segmentation": settings.segmentation_version, "change": settings.change_version}
+        versions = {
+            "segmentation": settings.segmentation_version,
+            "quality": settings.quality_version,
+            "change": settings.change_version,
+        }
         self.releases: dict[str, Release] = {
             kind: load_release(kind, version, settings.registry_dir) for kind, version in sorted(versions.items())
         }
@@ -145,8 +150,8 @@ def find_work(store: Store, settings: Settings) -> Work:
         expected["scales"][photo_id] = scale = fingerprint(
             "scales", image, photo["modality"], _pick(photo, SCALE_COLUMNS)
         )
-        expected["quality"][photo_id] = fingerprint("quality", image, photo["modality"])
         expected["masks"][photo_id] = masks = fingerprint("masks", image, photo["modality"])
+        expected["quality"][photo_id] = fingerprint("quality", image, photo["modality"], masks)
         expected["structures"][photo_id] = fingerprint("structures", image, photo["modality"])
         expected["measures"][photo_id] = fingerprint("measures", masks, scale)
     for stage in PHOTO_STAGES:

@@ -27,6 +27,20 @@ def test_round_dots_are_no_hair():
     assert hair_mask(Photo.from_array(pixels)).mean() < 0.01
 
 
+@pytest.mark.parametrize(("width", "is_hair"), [(2, True), (3, True), (8, False), (10, False)])
+def test_a_short_hair_is_thin_and_a_wide_streak_of_a_lesion_is_none(width, is_hair):
+    pixels = paint_skin()
+    streak = np.zeros(pixels.shape[:2], np.bool_)
+    streak[200 : 200 + width, 200:265] = True
+    pixels[streak] = (60, 40, 32)
+    assert hair_mask(Photo.from_array(pixels))[streak].any() == is_hair
+
+
+def test_the_rim_of_a_dark_corner_is_no_hair():
+    pixels, _ = draw_dark_corners(paint()[0])
+    assert not find_artefacts(pixels).hair.any()
+
+
 def test_black_corners_lie_outside_of_the_field_of_view():
     pixels, outside = draw_dark_corners(paint()[0])
     view = field_of_view(Photo.from_array(pixels))

@@ -25,8 +25,8 @@ def signs(pixels):
     return photo_signs(Photo.from_array(pixels), find_artefacts(pixels))
 
 
-def with_outline(pixels, mask, confidence=0.9):
-    segmentation = Segmentation(mask, confidence, bool(mask.any()), None, False, "given")
+def with_outline(pixels, mask):
+    segmentation = Segmentation(mask, 0.9, bool(mask.any()), None, False, "given")
     return lesion_signs(Photo.from_array(pixels), segmentation, find_artefacts(pixels))
 
 
@@ -88,11 +88,9 @@ def test_a_lesion_is_told_by_size_contrast_and_what_hides_it():
     assert 0 < faint["contrast"] < 0.5 * plain["contrast"]
 
 
-def test_without_an_outline_only_its_confidence_is_told():
+def test_without_an_outline_nothing_is_told_of_the_lesion():
     pixels, mask = paint()
-    told = with_outline(pixels, np.zeros_like(mask), confidence=0.2)
-    assert told.pop("confidence") == 0.2
-    assert set(told.values()) == {0.0}
+    assert set(with_outline(pixels, np.zeros_like(mask)).values()) == {0.0}
 
 
 def test_skin_of_every_tone_has_the_colour_of_skin():
