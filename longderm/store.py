@@ -135,8 +135,10 @@ class Store:
         properties = CommitProperties(custom_metadata={"longderm.run_id": run_id})
         if self._made_at < SCHEMA_VERSION:
             self._bring_up()
+        table = self._delta(name)
+        assert table is not None  # brought up
         with _clear_access_errors(self.root):
-            write_deltalake(self._delta(name), rows, mode="append", commit_properties=properties)
+            write_deltalake(table, rows, mode="append", commit_properties=properties)
         return len(rows)
 
     def _bring_up(self) -> None:
