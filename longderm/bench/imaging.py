@@ -94,8 +94,8 @@ def run(
     limit: at most so many photos, evenly picked; release: version of a release, or folder of one that is not in the
     registry; fit: 1 fits a release of colour scores to the folder's "train" split and to as many other simulated
     patients first, looked at on copies of `side` pixels, and writes it to `out`/segmentation. The worst photos are
-    drawn on `out`/worst.png (green: true, red: drawn). everything: 1 measures all else that is read from one photo, too:
-    masks of `repeats` (a folder without splits), quality, rulers (with real ones in `artefacts`), looks.
+    drawn on `out`/worst.png (green: true, red: drawn). everything: 1 measures all else that is read from one photo,
+    too: masks of `repeats` (a folder without splits), quality, rulers (with real ones in `artefacts`), looks.
     """
     with one_thread():
         if fit:

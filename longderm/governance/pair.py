@@ -226,7 +226,9 @@ def _no_scale(_: Change | None, facts: Facts) -> str | None:
 
 
 def _scale_from_ruler(_: Change | None, facts: Facts) -> str | None:
-    """A scale is not stated, but read from a ruler in the photo."""
+    """Sizes in mm rest on a scale that is not stated, but read from a ruler in the photo."""
+    if any(photo.px_per_mm is None for _, photo in facts.photos):
+        return None  # sizes are relative, which `no_scale` says
     read = [(which, photo) for which, photo in facts.photos if photo.px_per_mm_source == "ruler"]
     if not read:
         return None

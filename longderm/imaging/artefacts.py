@@ -80,14 +80,10 @@ def find_artefacts(pixels: NDArray[np.uint8]) -> Artefacts:
     shape = (pixels.shape[0], pixels.shape[1])
     small = reduce_pixels(pixels, reduced_shape(shape, ARTEFACT_SIDE_PX))
     smaller = reduce_pixels(small, reduced_shape(shape, ARTEFACT_SIDE_PX // 2))
-<<<<<<< HEAD
-    return Artefacts(small, find_hair(small), find_glare(small), find_field_of_view(smaller))
-=======
     inside = find_field_of_view(smaller)
     # The rim of a dark corner is as narrow and dark as a hair.
     hair = find_hair(small) & enlarge_mask(inside, (small.shape[0], small.shape[1]))
-    return Artefacts(hair, find_glare(small), inside)
->>>>>>> scale
+    return Artefacts(small, hair, find_glare(small), inside)
 
 
 def hair_mask(photo: Photo) -> NDArray[np.bool_]:

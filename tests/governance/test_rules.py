@@ -134,6 +134,7 @@ DOES_NOT_FIRE = [
     both(polarised=False),
     both(contact=None),
     both(px_per_mm_source="metadata", px_per_mm_error=None),
+    both(px_per_mm_source="dicom_pixel_spacing", px_per_mm_error=0.01),
     replace(FACTS, alignment_scale=1.1),
     replace(FACTS, alignment_scale=None),
     replace(FACTS, followup=replace(PHOTO, px_per_mm=40.0), alignment_scale=2.0),
@@ -151,6 +152,12 @@ def test_the_rule_decides_where_its_fact_is_against_the_result(rule, facts):
 @pytest.mark.parametrize("facts", DOES_NOT_FIRE)
 def test_at_and_beyond_its_boundary_a_rule_stays_silent(facts):
     assert decide(CHANGE, facts).verdict == "issued"
+
+
+def test_a_ruler_is_not_spoken_of_where_the_other_photo_has_no_scale_and_nothing_is_said_in_mm():
+    facts = replace(FACTS, baseline=replace(PHOTO, px_per_mm_source="ruler"), followup=replace(PHOTO, px_per_mm=None))
+    decision = decide(CHANGE, facts)
+    assert decision.rule == "no_scale" and not any("ruler" in reason for reason in decision.reasons)
 
 
 def test_every_rule_has_a_case_above_in_which_it_decides():

@@ -131,3 +131,15 @@ def test_measures_and_scales_come_back_from_their_rows_as_they_were():
     scale = scale_row(find_scale(photo, read_ruler(bare)))
     assert read_scaled(bare, scale | {"failure": None}).meta == photo.meta
     assert read_scaled(photo, {"failure": "failed:ValueError"}).meta == photo.meta, "the stated scale stands"
+
+
+def test_an_issued_result_says_that_its_mm_rest_on_a_ruler_and_only_then(monitored):
+    tables = {name: rows.to_pylist() for name, rows in current_tables(Store(monitored), Settings()).items()}
+    source = {row["photo_id"]: row["px_per_mm_source"] for row in tables["scales"]}
+    pairs = {row["pair_id"]: (row["baseline_photo_id"], row["followup_photo_id"]) for row in tables["alignments"]}
+    assert "ruler" in source.values() and pairs
+    for row in tables["decisions"]:
+        if row["verdict"].startswith("issued"):
+            told = any("scale read from a ruler" in reason for reason in row["reasons"])
+            sources = {source[photo_id] for photo_id in pairs[row["pair_id"]]}
+            assert told == ("ruler" in sources and None not in sources)
