@@ -211,7 +211,7 @@ def segmentation(
     folder: Path,
     *,
     out: Path,
-    passes: int = 50,
+    passes: int = 110,
     seed: int = 0,
     held_share: float = 0.125,
     simulated_patients: int = 40,

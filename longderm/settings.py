@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     registry_dir: Path | None = Field(
         default=None, description="another registry of released models than the packaged one"
     )
-    segmentation_version: str = Field(default="0.1.0", description="release that draws the masks")
+    segmentation_version: str = Field(default="0.2.0", description="release that draws the masks")
     quality_version: str = Field(default="0.1.0", description="release that expects the error of measurement")
     change_version: str = Field(default="0.1.0", description="release that scores change")
     max_megapixels: float = Field(default=80.0, gt=0, description="a photo with more is quarantined as too_large")

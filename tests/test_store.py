@@ -58,7 +58,7 @@ def test_appended_rows_come_back_as_they_were_with_their_commit_time(store):
     store.append("quality", quality(("a", "f1", 0.5), ("b", "f1", 0.25)), "run")
     rows = store.table("quality").to_pylist()
     assert [(row["photo_id"], row["score"]) for row in rows] == [("a", 0.5), ("b", 0.25)]
-    assert all(row["recorded_at"] is not None and row["sharpness"] is None for row in rows)
+    assert all(row["recorded_at"] is not None and row["edge_blur"] is None for row in rows)
 
 
 def test_appending_nothing_commits_nothing(store):

@@ -31,24 +31,24 @@ class Ramp:
     named_from: float = 0.35
 
     def __call__(self, value: float) -> float:
-        """Badness in [0, 1.5]."""
+        """Badness in [0, 1]."""
         if self.offset is None:
             share = (value - self.good) / (self.bad - self.good)
         else:
             low, high = log(self.good + self.offset), log(self.bad + self.offset)
             share = (log(max(value, 0.0) + self.offset) - low) / (high - low)
-        return float(np.clip(share, 0.0, _MOST_BADNESS))
+        return float(np.clip(share, 0.0, 1.0))
 
 
-_MOST_BADNESS = 1.5
 #: From the best to the worst that photos of ISIC 2018's training part and their distorted copies
 #: (`longderm.simulate.distortions`) show.
 PHOTO_RAMPS = (
     Ramp("edge_blur", 0.5, 64.0, 0.3, "blurred", 0.5),
     Ramp("noise", 0.25, 120.0, 0.3, "noisy", 0.6),
-    Ramp("seams", 0.4, 20.0, 0.2, "compressed too strongly", 0.55),
-    Ramp("flat_fraction", 0.1, 1.0),
-    Ramp("lightest", 0.9, 0.05, 0.02, "too dark", 0.3),
+    Ramp("seams", 0.4, 7.0, 0.2, "compressed too strongly", 0.65),
+    Ramp("busy_fraction", 0.9, 0.005, 0.01),
+    Ramp("lightest", 0.75, 0.05, 0.02, "too dark", 0.3),
+    Ramp("lightest", 0.75, 1.0),
     Ramp("dark_fraction", 0.05, 1.0, 0.05),
     Ramp("bright_fraction", 0.02, 1.0, 0.02, "too bright", 0.6),
     Ramp("glare_fraction", 0.0, 0.5, 0.003, "glare", 0.5),

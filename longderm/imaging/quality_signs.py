@@ -19,8 +19,8 @@ _NARROW_PX, _WIDE_PX = 1.0, 2.2
 _STEEPEST_PERCENT = 2.0
 #: ... if steeper than this many times the median slope, which noise and skin texture have everywhere ...
 _EDGE_TO_MEDIAN = 3.0
-#: ... and than this (Sobel sums: a quarter of a grey level per pixel), so that a blank frame has none.
-_EDGE_MIN_SLOPE = 2.0
+#: ... and than this (Sobel sums: a grey level per pixel): the steps of a slow gradient in whole grey levels are none.
+_EDGE_MIN_SLOPE = 8.0
 #: A photo is as sharp as its sharper edges (percentile of the edges' blur): a lesion's border is soft by itself. Of the
 #: settings tried on 152 photos, this one rose with every step of a Gaussian blur of 0, 1, 2, 4, 8 px in all of them.
 _SHARPER_EDGES_PERCENTILE = 25.0
@@ -29,7 +29,7 @@ _MOST_BLUR = 64.0
 #: Blur beyond this (same pixels) is read from a copy so many times smaller, on which it is narrow again.
 _WIDE_BLUR_PX, _WIDE_BLUR_REDUCTION = 3.0, 4
 #: No copy is reduced to less than this, and no edge is sharper than a pixel lets it be.
-_LEAST_COPY_PX, _PIXEL_BLUR_PX = 24, 0.5
+_LEAST_COPY_PX, _PIXEL_BLUR_PX = 24, 0.75
 
 #: Below this L* a pixel is too dark: sRGB 59 of 255, where the noise of a small sensor is as large as skin's contrast.
 _DARK_LIGHTNESS = 25.0
@@ -62,13 +62,13 @@ def photo_signs(photo: Photo, artefacts: Artefacts) -> dict[str, float]:
 
     edge_blur: of the sharper edges, standard deviation in 1/512 of the longer side, at least that of the photo's own
     pixels, 64 where there is no edge; noise: its standard deviation in grey levels on a copy of that many pixels;
-    seams: how much steeper the photo is across the seams of JPEG's squares than elsewhere, as a share; flat_fraction:
-    pixels equal to their neighbour; corner_fraction: share of all pixels outside of the field of view; and of the field
+    seams: how much steeper the photo is across the seams of JPEG's squares than elsewhere, as a share; busy_fraction:
+    pixels unlike their neighbour; corner_fraction: share of all pixels outside of the field of view; and of the field
     of view: lightest, its lightest parts' L* / 100, dark_fraction (L* below 25), bright_fraction (L* above 97),
     glare_fraction, hair_fraction (dark hair, ink or ruler lines as thin), skin_fraction (a colour that skin or lesions
     have).
     """
-    medium = reduce_pixels(photo.pixels, reduced_shape(photo.shape, ARTEFACT_SIDE_PX))
+    medium = artefacts.pixels
     seen, _ = artefacts.seen()
     # Where all is dark there is no field of view to speak of: everything is judged.
     inside = seen if seen.any() else np.ones_like(seen)
@@ -79,7 +79,7 @@ def photo_signs(photo: Photo, artefacts: Artefacts) -> dict[str, float]:
         "edge_blur": _MOST_BLUR if blur is None else min(blur, _MOST_BLUR),
         "noise": noise_level(medium),
         "seams": seams(photo.pixels),
-        "flat_fraction": flat_fraction(photo.pixels),
+        "busy_fraction": busy_fraction(photo.pixels),
         "lightest": float(np.percentile(colours[:, 0], _LIGHTEST_PERCENTILE)) / 100,
         "dark_fraction": _share(colours[:, 0] < _DARK_LIGHTNESS),
         "bright_fraction": _share(colours[:, 0] > _BRIGHT_LIGHTNESS),
@@ -107,7 +107,7 @@ def lesion_signs(photo: Photo, segmentation: Segmentation, artefacts: Artefacts)
     inside, clear = (_shrink_mask(part, shape) for part in artefacts.seen())
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     ring, _ = ring_around(mask, inside)
-    lab = srgb_to_lab(reduce_pixels(photo.pixels, shape))
+    lab = srgb_to_lab(reduce_pixels(artefacts.pixels, shape))
     lesion, skin = lab[mask & clear], lab[ring & clear]
     apart = lesion.mean(axis=0) - skin.mean(axis=0) if len(lesion) and len(skin) else np.zeros(3)
     return {
@@ -205,11 +205,11 @@ def seams(pixels: NDArray[np.uint8]) -> float:
     return max(0.0, float(np.mean(excess[1:] or excess)))
 
 
-def flat_fraction(pixels: NDArray[np.uint8]) -> float:
-    """Share of pixels of uint8 (H, W, 3) whose green equals the next one's, to the right and below."""
+def busy_fraction(pixels: NDArray[np.uint8]) -> float:
+    """Share of pixels of uint8 (H, W, 3) whose green is not the next one's in the row."""
     step = max(1, -(-pixels.shape[0] // _SEAM_LINES))
     green = pixels[::step, :, 1]
-    return _share(green[:, 1:] == green[:, :-1]) if green.shape[1] > 1 else 1.0
+    return _share(green[:, 1:] != green[:, :-1]) if green.shape[1] > 1 else 0.0
 
 
 def skin_coloured(lab: NDArray[np.float32]) -> NDArray[np.bool_]:

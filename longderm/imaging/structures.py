@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,9 @@ from longderm.photo import Photo
 
 #: The release that is used when none is given.
 DEFAULT_VERSION = "0.2.0"
+
+#: A sign further from the middle than this many standard deviations says no more.
+_MOST_UNUSUAL = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +62,29 @@ def find_structures(photo: Photo, release: Release | None = None, sight: Sight |
 
 
 def read_structures(sight: Sight, release: Release) -> Structures:
-    """Structures of what the release's network has seen."""
+    """Structures of what the release's network has seen: where by its map, whether by the lesion's texture."""
     fitted = release.config["structures"]
+    texture = sight.texture
+    log_odds = sight.structures if texture is None else texture_log_odds(texture, fitted["texture"])
     slope, offset = (np.asarray(fitted[key], dtype=np.float32) for key in ("slope", "offset"))
     levels = np.asarray(fitted["levels"], dtype=np.float32)
     maps = _sigmoid(sight.structure_map)
     return Structures(
         names=tuple(fitted["names"]),
-        probability=_sigmoid(slope * sight.structures + offset),
+        probability=_sigmoid(slope * log_odds + offset),
         maps=maps,
         marks=maps > levels[:, None, None],
         model=sight.model,
     )
+
+
+def texture_log_odds(texture: NDArray[np.float32], fitted: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Log-odds (..., K) of each structure from texture signs (..., n), by a linear score of what is unusual in them."""
+    middle, spread, weights, offset = (
+        np.asarray(fitted[key], dtype=np.float32) for key in ("middle", "spread", "weights", "offset")
+    )
+    unusual = np.clip((texture - middle) / spread, -_MOST_UNUSUAL, _MOST_UNUSUAL)
+    return np.asarray(unusual @ weights.T + offset, dtype=np.float32)
 
 
 def _sigmoid(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -106,7 +106,7 @@ PHOTO_TABLES = [
             ("edge_blur", pa.float64(), "of the sharper edges, standard deviation in 1/512 of the longer side"),
             ("noise", pa.float64(), "standard deviation in grey levels on a copy of 512 pixels"),
             ("seams", pa.float64(), "how much steeper the photo is across the seams of JPEG's squares than elsewhere"),
-            ("flat_fraction", pa.float64(), "share of pixels equal to their neighbour"),
+            ("busy_fraction", pa.float64(), "share of pixels unlike their neighbour"),
             ("lightest", pa.float64(), "L* of the field of view's lightest parts, over 100"),
             ("dark_fraction", pa.float64(), "share of the field of view that is too dark"),
             ("bright_fraction", pa.float64(), "share of the field of view that is as good as clipped"),

@@ -82,11 +82,13 @@ def train_segmentation(
             progress=advance,
         )
         say("calibrating", 0)
-        write_release(network, held, settings, out / "segmentation")
+        write_release(network, photos, held, settings, out / "segmentation")
     return {"out": str(out), "release": str(out / "segmentation")}
 
 
-def write_release(network: LesionNetwork, held: list[Example], settings: TrainingSettings, folder: Path) -> None:
+def write_release(
+    network: LesionNetwork, photos: list[Example], held: list[Example], settings: TrainingSettings, folder: Path
+) -> None:
     """Write weights and config of a release, calibrated on the photos `held` out of the training.
 
     A card, figures and hashes make it complete (`longderm.models.releases.write_hashes`).
@@ -103,7 +105,7 @@ def write_release(network: LesionNetwork, held: list[Example], settings: Trainin
     path = folder / "config.json"
     path.write_text(json.dumps(config))
     # What is written in half precision is what is calibrated.
-    config |= calibrate(read_network(folder), held, side_px, settings.seed)
+    config |= calibrate(read_network(folder), photos, held, side_px, settings.seed)
     path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 

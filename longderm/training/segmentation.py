@@ -35,9 +35,9 @@ class TrainingSettings:
     """
 
     seed: int = 0
-    passes: int = 50
+    passes: int = 110
     batch_size: int = 24
-    sides_px: tuple[int, ...] = (160, 160, 192, 192, 256)
+    sides_px: tuple[int, ...] = (160, 160, 192, 192, 192)
     peak_rate: float = 2e-3
     weight_decay: float = 0.03
     held_share: float = 0.125

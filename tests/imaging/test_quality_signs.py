@@ -10,7 +10,7 @@ from painted_lesions import draw_hairs, paint, paint_skin
 from longderm.imaging import Segmentation
 from longderm.imaging.artefacts import find_artefacts
 from longderm.imaging.quality_signs import (
-    flat_fraction,
+    busy_fraction,
     lesion_signs,
     lost_fraction,
     noise_level,
@@ -62,10 +62,10 @@ def test_seams_of_squares_are_seen_wherever_they_begin():
     assert seams(np.ascontiguousarray(packed[3:, 5:])) == pytest.approx(seams(packed), rel=0.2)
 
 
-def test_flat_parts_are_counted():
+def test_pixels_unlike_their_neighbour_are_counted():
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
-    assert flat_fraction(np.full((64, 64, 3), 9, np.uint8)) == 1
-    assert flat_fraction(noise) < 0.05
+    assert busy_fraction(np.full((64, 64, 3), 9, np.uint8)) == 0
+    assert busy_fraction(noise) > 0.95
 
 
 @pytest.mark.parametrize("centre", [60, 20, 0, -25])

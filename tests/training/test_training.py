@@ -77,7 +77,7 @@ def test_it_learns_where_lesions_are_and_its_release_draws_them(painted, tmp_pat
     # Each photo several times a pass: saving after each pass takes longer than so short a pass.
     network = train(Source(painted[:9] * 6, []), settings, made(tmp_path), CPU, SMALL)
     held = painted[9:]
-    write_release(network, held, settings, tmp_path / "segmentation")
+    write_release(network, held, held, settings, tmp_path / "segmentation")
     config = json.loads((tmp_path / "segmentation" / "config.json").read_text())
     config["drawing"] |= {"min_presence": 0.0, "min_overlap": 0.0}
     release = Release("segmentation", "fitted", config, "digest", tmp_path / "segmentation")
@@ -107,7 +107,7 @@ def test_a_network_that_draws_nothing_yet_is_not_released(painted, tmp_path):
     network = LesionNetwork(SMALL).eval()
     torch.nn.init.constant_(network.outline.bias, -50.0)
     with pytest.raises(StageError, match="more passes"):
-        write_release(network, painted[9:], replace(BRIEF, sides_px=(64,)), tmp_path)
+        write_release(network, painted[:4], painted[9:], replace(BRIEF, sides_px=(64,)), tmp_path)
 
 
 def test_a_folder_of_another_layout_and_an_unknown_device_are_told(tmp_path, isic_folder):
