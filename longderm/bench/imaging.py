@@ -256,10 +256,10 @@ def _time_stages(photo: Photo, release: Release) -> float:
     """CPU seconds of all that is found in one photo, each part once, as the stages do it."""
     started = time.process_time()
     artefacts, ruler = find_artefacts(photo.pixels), read_ruler(photo)
-    assess_quality(photo, artefacts)
+    outline = segment(photo, release, artefacts=artefacts)
+    assess_quality(photo, artefacts, outline)
     assess_coverage(photo, ruler, artefacts)
-    scaled = with_scale(photo, find_scale(photo, ruler))
-    measure(scaled, segment(scaled, release, artefacts=artefacts), artefacts)
+    measure(with_scale(photo, find_scale(photo, ruler)), outline, artefacts)
     return time.process_time() - started
 
 

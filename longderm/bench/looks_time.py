@@ -22,7 +22,7 @@ from longderm.imaging.sight import see, uses_network
 from longderm.models import Release
 from longderm.photo import Photo
 
-#: Widths of the photos (4:3); the issue's bar is for 1024.
+#: Widths of the photos (4:3).
 WIDTHS_PX = (512, 1024, 2048, 4000)
 #: The least of so many runs counts: what else the machine does only adds.
 _REPEATS = 3
@@ -66,7 +66,7 @@ def _time(photo: Photo, true: Segmentation, release: Release) -> dict[str, float
     sight = see(photo, release) if uses_network(release) else None
     parts: dict[str, Callable[[], Any]] = {
         "artefacts": lambda: find_artefacts(photo.pixels),
-        "quality": lambda: assess_quality(photo, artefacts),
+        "quality": lambda: assess_quality(photo, artefacts, true),
         "ruler": lambda: read_ruler(photo),
         "coverage": lambda: assess_coverage(photo, ruler, artefacts),
         "measure": lambda: measure(photo, true, artefacts),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from longderm.errors import RefusedError
 from longderm.imaging.artefacts import Artefacts, find_artefacts
 from longderm.imaging.quality_model import LESION_RAMPS, PHOTO_RAMPS, ErrorModel, badness
 from longderm.imaging.quality_signs import lesion_signs, photo_signs
@@ -76,7 +77,14 @@ def assess_quality(
 
 
 def expected_error(signs: Mapping[str, float], close_up: bool, release: Release) -> float:
-    """What a release expects of a photo with these signs, in [0, 1], four decimals."""
+    """What a release expects of a photo with these signs, in [0, 1], four decimals.
+
+    Raises RefusedError for a release that was fitted to other signs.
+    """
+    if release.config["signs"] != [ramp.sign for ramp in PHOTO_RAMPS + LESION_RAMPS]:
+        raise RefusedError(
+            f"release {release.name} was fitted to other signs of quality; use the release of this version"
+        )
     ramps = PHOTO_RAMPS + LESION_RAMPS if close_up else PHOTO_RAMPS
     model = ErrorModel.from_config(release.config["with_lesion" if close_up else "photo_alone"])
     return round(float(model(badness(signs, ramps))), 4)

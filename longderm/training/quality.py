@@ -12,12 +12,12 @@ from torch.nn import functional
 
 #: Units of the hidden layer: half bend upwards, half saturate.
 _UNITS = 16
-_STEPS, _RATE = 4000, 2e-2
+_STEPS, _RATE = 6000, 2e-2
 #: Weights are drawn towards a prior instead of towards nothing: every sign costs something, also one that no distortion
 #: of the training has moved. The prior's log-odds per badness, and how strongly it draws.
-_PRIOR, _PRIOR_PULL, _WEIGHT_PULL = 1.0, 3e-3, 1e-3
+_PRIOR, _PRIOR_PULL, _WEIGHT_PULL = 1.0, 3e-4, 1e-4
 #: A further distorted copy should be expected to err more, by this much; and how much this counts.
-_STEP_MARGIN, _STEP_WEIGHT = 0.004, 3.0
+_STEP_MARGIN, _STEP_WEIGHT = 0.004, 5.0
 #: Errors are compared as square roots: small ones should be ranked as well.
 _LEAST_ERROR = 1e-4
 

@@ -1,5 +1,6 @@
 """Quality: the score falls with what makes a photo unfit, and the reason is named."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 from painted_lesions import draw_dark_corners, draw_hairs, paint, paint_skin
 
+from longderm.errors import RefusedError
 from longderm.imaging import assess_quality, segment
 from longderm.imaging.artefacts import find_artefacts
 from longderm.imaging.quality import NO_LESION
+from longderm.models import load_release
 from longderm.photo import Photo
 from longderm.schema import TABLES
 
@@ -46,7 +49,7 @@ def test_features_are_the_columns_of_the_quality_table():
         (lambda pixels: darken(pixels, 0.2), "too dark"),
         (lambda pixels: draw_hairs(pixels, 45)[0], "hair"),
         (lambda pixels: draw_dark_corners(pixels, 0.3)[0], "dark corners or borders"),
-        (lambda pixels: pixels[::5, ::5].copy(), "too small"),
+        (lambda pixels: pixels[::12, ::12].copy(), "too small"),
         (lambda pixels: pixels[..., ::-1] // 2 + np.array([0, 0, 120], np.uint8), "colours are not those of skin"),
     ],
 )
@@ -63,7 +66,7 @@ def test_glare_is_named():
     assert "glare" in quality(pixels).reasons
 
 
-@pytest.mark.parametrize("worsen", [lambda p, k: blur(p, 1.2 * k), lambda p, k: darken(p, 1 - 0.17 * k)])
+@pytest.mark.parametrize("worsen", [lambda p, k: blur(p, 4 * k), lambda p, k: darken(p, 1 - 0.17 * k)])
 def test_the_score_falls_step_by_step(worsen):
     scores = [quality(worsen(paint()[0], step)).score for step in range(1, 6)]
     assert all(worse <= better + 0.005 for better, worse in pairwise(scores))
@@ -122,3 +125,10 @@ def test_the_score_does_not_depend_on_threads_of_opencv():
     finally:
         cv2.setNumThreads(threads)
     assert results[0] == results[1]
+
+
+def test_a_release_fitted_to_other_signs_is_refused():
+    release = load_release("quality", "0.1.0")
+    other = replace(release, config=release.config | {"signs": release.config["signs"][::-1]})
+    with pytest.raises(RefusedError, match="other signs"):
+        assess_quality(Photo.from_array(paint()[0]), release=other)
