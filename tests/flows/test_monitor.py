@@ -112,14 +112,13 @@ def test_another_mask_model_makes_what_hangs_on_masks_pending_and_keeps_the_old_
     store = Store(store_copy)
     old = find_work(store, Settings())
     work = find_work(store, settings)
-    assert not work.pending["previews"] and not work.pending["quality"]
-    assert set(work.pending["masks"]) == set(old.expected["masks"])
-    assert set(work.pending["measures"]) == set(old.expected["measures"])
-    for stage in ("alignments", "changes", "decisions"):
+    assert not work.pending["previews"] and not work.pending["scales"]
+    for stage in ("masks", "quality", "structures", "measures"):
         assert set(work.pending[stage]) == set(old.expected[stage]) != set()
-    assert set(work.pending["trajectories"]) == set(old.expected["trajectories"])
+    assert not work.pairs, "which photo of a visit is compared is planned when its quality is known anew"
 
-    before = {name: store.table(name).to_pylist() for name in ("masks", "alignments")}
+    hanging = ("masks", "quality", "measures", "alignments", "changes", "decisions", "trajectories")
+    before = {name: store.table(name).to_pylist() for name in hanging}
     as_of = simulated_as_of(small_archive)
     summary = bring_up_to_date(store_copy, None, settings.model_copy(update={"as_of": as_of, "workers": 2}))
     assert not summary["pending"] and find_work(store, settings).nothing
