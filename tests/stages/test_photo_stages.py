@@ -73,7 +73,8 @@ def test_a_photo_is_measured_by_its_stated_scale_else_by_its_ruler_else_not_in_m
             assert row["area_mm2"] == pytest.approx(row["area_px"] / px_per_mm**2, rel=1e-4)
     assert {row["photo_id"] for row in tables["structures"]} == set(scales)
     for row in tables["structures"]:
-        assert all(row[name] is None for name in (*STRUCTURES, "model")), "no network is in use"
+        dermoscopic = stated[row["photo_id"]]["modality"] == "dermoscopic"
+        assert all((row[name] is not None) == dermoscopic for name in (*STRUCTURES, "model"))
 
 
 def test_another_reading_of_rulers_makes_what_hangs_on_scales_pending(monitored, monkeypatch):
