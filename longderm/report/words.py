@@ -51,8 +51,8 @@ _SCALE_SOURCES = {
     "ruler": "of a ruler in the photo",
 }
 
-#: Structures less probable than this are not told one by one: the network's calibration is no finer.
-_UNLIKELY = 0.05
+#: Structures less probable than this are not told one by one: they are told weakly, and a reader wants the likely ones.
+_UNLIKELY = 0.5
 
 #: Columns of `structures`, in words.
 _STRUCTURES = {

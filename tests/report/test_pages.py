@@ -207,7 +207,7 @@ def test_a_visit_tells_the_scales_source_the_skin_and_the_structures(tmp_path: P
     words = pages[identifier("one")].words
     assert "scale of a ruler in the photo (95%: ±3.1%)" in words
     assert "skin intermediate (ITA 34°)" in words
-    assert "structures, probability: milia-like cysts >99%, pigment network 92%, globules 31%, others <5%" in words
+    assert "structures, probability: milia-like cysts >99%, pigment network 92%, others <50%" in words
 
 
 def test_what_is_not_known_of_a_visit_or_out_of_scope_is_not_told(tmp_path: Path, pages: dict[str, Page]) -> None:

@@ -100,7 +100,7 @@ def test_no_scale_no_tone_and_no_look_are_told_as_nothing() -> None:
     assert skin_label(None, None) is None
     names = ("pigment_network", "globules", "streaks", "negative_network", "milia_like_cyst")
     assert structure_labels(None) == structure_labels(dict.fromkeys(names)) == ()
-    assert structure_labels(dict.fromkeys(names, 0.01)) == ("each <5%",)
+    assert structure_labels(dict.fromkeys(names, 0.01)) == ("each <50%",)
 
 
 def test_no_structure_is_told_as_certain() -> None:
