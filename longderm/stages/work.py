@@ -159,7 +159,7 @@ def find_work(store: Store, settings: Settings) -> Work:
 
     # Which photo of a visit is compared depends on quality, so pairs are planned from photos that have been judged.
     judged = [photo for photo_id, photo in photos.items() if photo_id in rows["quality"] and photo["lesion_id"]]
-    series = _series(judged, rows["quality"])
+    series = best_series(judged, rows["quality"])
     pairs = {pair.pair_id: pair for visits in series.values() for pair in plan_pairs(visits)}
     of_lesion: dict[str, list[str]] = defaultdict(list)
     for pair_id, pair in sorted(pairs.items()):
@@ -231,7 +231,7 @@ def current_tables(store: Store, settings: Settings) -> dict[str, pa.Table]:
     return tables
 
 
-def _series(photos: Iterable[Row], quality: Mapping[str, Row]) -> dict[tuple[str, str, bool], tuple[Row, ...]]:
+def best_series(photos: Iterable[Row], quality: Mapping[str, Row]) -> dict[tuple[str, str, bool], tuple[Row, ...]]:
     """(lesion, modality, undated) -> one photo per visit in order of time: the best of the day."""
     grouped: dict[tuple[str, str, bool], dict[Any, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for photo in photos:
@@ -239,9 +239,12 @@ def _series(photos: Iterable[Row], quality: Mapping[str, Row]) -> dict[tuple[str
         visit = photo["photo_id"] if undated else photo["acquisition_day"]
         grouped[photo["lesion_id"], photo["modality"], undated][visit].append(photo)
 
-    def rank(photo: Row) -> tuple[float, str]:
-        score = quality[photo["photo_id"]]["score"]
-        return (-(score if score is not None else -1.0), photo["photo_id"])
+    def rank(photo: Row) -> tuple[float, float, str, str]:
+        judged = quality[photo["photo_id"]]
+        score, error = judged["score"], judged["expected_error"]
+        # Equally good photos are told apart by their pixels: their ids differ from store to store.
+        of_pixels = (photo["content_hash"], photo["photo_id"])
+        return (-(score if score is not None else -1.0), error if error is not None else 1.0, *of_pixels)
 
     return {
         key: tuple(min(candidates, key=rank) for _, candidates in sorted(visits.items()))
