@@ -65,13 +65,12 @@ _CHOSEN = {
 
 @dataclass(frozen=True)
 class Row:
-    """How one method did on one photo: overlap, relative error of the area, CPU seconds, quality and confidence."""
+    """How one method did on one photo: overlap, relative error of the area, CPU seconds, and its confidence."""
 
     dice: float
     found: bool
     area_error: float
     seconds: float
-    quality: float
     confidence: float
 
 
@@ -143,14 +142,13 @@ def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: in
     pictures: list[tuple[float, str, Example, NDArray[np.bool_]]] = []
     stages: list[float] = []
     for index, example in enumerate(source):
-        quality = assess_quality(example.photo).score
         for name, method in methods.items():
             started = time.process_time()
             mask, found, confidence = method(example.photo)
             seconds = time.process_time() - started
             error = float(mask.sum()) / max(1, int(example.mask.sum())) - 1
             overlap = dice(mask, example.mask) if found else 0.0
-            rows[name].append(Row(overlap, found, error, seconds, quality, confidence))
+            rows[name].append(Row(overlap, found, error, seconds, confidence))
             if name == used.name:
                 pictures.append((overlap, example.name, example, mask))
         pictures = sorted(pictures, key=lambda picture: picture[:2])[:_SHEET_PHOTOS]

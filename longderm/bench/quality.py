@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.bench.photos import load_example, names_of, pick, read_release
-from longderm.bench.realised_error import examine, realised_error
+from longderm.bench.realised_error import Measured, examine, realised_error
 from longderm.errors import UsageError
 from longderm.imaging.quality import DEFAULT_VERSION, SCORE_DECIMALS
 from longderm.imaging.quality_model import LESION_RAMPS, PHOTO_RAMPS, ErrorModel, badness
@@ -170,7 +170,7 @@ def _copies_of(folder: Path, name: str, index: int, drawn_by: Release, seed: int
     if not first.outline.found or first.outline.touches_border:
         return
 
-    def signs(of: Any) -> Floats:
+    def signs(of: Measured) -> Floats:
         seen = photo_signs(of.photo, of.artefacts) | lesion_signs(of.photo, of.outline, of.artefacts)
         return badness(seen | {"confidence": of.outline.confidence}, PHOTO_RAMPS + LESION_RAMPS)
 

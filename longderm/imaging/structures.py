@@ -83,8 +83,14 @@ def texture_log_odds(texture: NDArray[np.float32], fitted: Mapping[str, Any]) ->
     middle, spread, weights, offset = (
         np.asarray(fitted[key], dtype=np.float32) for key in ("middle", "spread", "weights", "offset")
     )
-    unusual = np.clip((texture - middle) / spread, -_MOST_UNUSUAL, _MOST_UNUSUAL)
-    return np.asarray(unusual @ weights.T + offset, dtype=np.float32)
+    return np.asarray(unusual(texture, middle, spread) @ weights.T + offset, dtype=np.float32)
+
+
+def unusual(
+    texture: NDArray[np.float32], middle: NDArray[np.float32], spread: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Texture signs (..., n) as distances from their `middle` in units of their `spread` (n,), within bounds."""
+    return np.asarray(np.clip((texture - middle) / spread, -_MOST_UNUSUAL, _MOST_UNUSUAL), dtype=np.float32)
 
 
 def _sigmoid(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from longderm.imaging.fit import dice, lesion_free_tiles, shrink_mask, vary
 from longderm.imaging.network_outline import Area, find_area
 from longderm.imaging.quadratic import fit_linear
 from longderm.imaging.sight import Sight, look, read_texture, squash
-from longderm.imaging.structures import texture_log_odds
+from longderm.imaging.structures import texture_log_odds, unusual
 from longderm.models.lesion_network import LesionNetwork
 from longderm.training.examples import COARSE_PX, STRUCTURES, Example
 
@@ -98,8 +98,8 @@ def fit_texture(photos: list[Example], seen: list[Seen]) -> dict[str, Any] | Non
     shown = np.stack([((marks[None] >> bits) & 1).any(axis=(1, 2)) for _, marks, _ in known])
     middle, spread = signs.mean(axis=0), signs.std(axis=0) + _LEAST_SPREAD
     fitted: dict[str, Any] = {"middle": _rounded(middle), "spread": _rounded(spread)}
-    unusual = np.clip((signs - middle) / spread, -4, 4)
-    weights = [fit_ridge(unusual.astype(np.float64), labels) for labels in shown.T]
+    inputs = unusual(signs, middle, spread).astype(np.float64)
+    weights = [fit_ridge(inputs, labels) for labels in shown.T]
     return fitted | {
         "weights": [_rounded(row[:-1]) for row in weights],
         "offset": _rounded(np.array([row[-1] for row in weights])),

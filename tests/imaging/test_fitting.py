@@ -60,7 +60,7 @@ def test_wrong_folders_are_told(tmp_path):
 
 
 def test_missed_lesions_count_as_no_overlap():
-    hit, missed = Row(0.9, True, 0.1, 0.1, 1, 1), Row(0.0, False, -1.0, 0.1, 1, 0)
+    hit, missed = Row(0.9, True, 0.1, 0.1, 1), Row(0.0, False, -1.0, 0.1, 0)
     figures = summarise([hit, missed], [True, False, False, False])
     assert figures["dice_mean"] == 0.45
     assert figures["dice_below_half"] == 0.5

@@ -1,0 +1,37 @@
+"""A fitted error model ranks what it was shown, never falls along a ladder of signs, and is the same each time."""
+
+import numpy as np
+import pytest
+
+from longderm.imaging.quality_model import ErrorModel
+from longderm.training import quality
+from longderm.training.quality import fit_error_model
+
+
+@pytest.fixture
+def ladders(monkeypatch):
+    """Twelve photos, each worsened in five steps by one of three signs; a fourth sign is never moved."""
+    monkeypatch.setattr(quality, "_STEPS", 400)
+    rng = np.random.default_rng(3)
+    start = rng.uniform(0, 0.2, (36, 1, 4))
+    moved = np.eye(4)[np.arange(36) % 3][:, None, :] * np.linspace(0, 0.8, 6)[None, :, None]
+    signs = np.clip(start * [1, 1, 1, 0] + moved, 0, 1).reshape(-1, 4)
+    errors = np.clip(signs @ [0.9, 0.5, 0.2, 0.0] + rng.normal(0, 0.01, len(signs)), 0, 1)
+    return signs, errors, np.arange(len(signs)).reshape(-1, 6)
+
+
+def test_errors_are_ranked_and_each_sign_has_its_own_cost(ladders):
+    signs, errors, series = ladders
+    expected = ErrorModel.from_config(fit_error_model(*ladders))(signs)
+    assert np.corrcoef(np.argsort(np.argsort(expected)), np.argsort(np.argsort(errors)))[0, 1] > 0.9
+    worst = expected[series[:, -1]].reshape(-1, 3).mean(axis=0)
+    assert worst[0] > worst[1] > worst[2]
+
+
+def test_a_sign_that_was_never_moved_costs_something_still(ladders):
+    model = ErrorModel.from_config(fit_error_model(*ladders))
+    assert model(np.array([0.1, 0.1, 0.1, 0.9])) > model(np.array([0.1, 0.1, 0.1, 0.0])) + 0.005
+
+
+def test_the_same_rows_give_the_same_model(ladders):
+    assert fit_error_model(*ladders) == fit_error_model(*ladders)
