@@ -55,7 +55,7 @@ class Copies:
 
 
 def run(
-    out: Path, photos: str, count: int = 100, fit: int = 0, seed: int = 1, segmentation: str = "", resume: int = 0
+    out: Path, photos: str = "", count: int = 100, fit: int = 0, seed: int = 1, segmentation: str = "", resume: int = 0
 ) -> dict[str, Any]:
     """Distort `count` photos of the "val" split of an ISIC-layout folder and compare expected with realised errors.
 
@@ -63,6 +63,8 @@ def run(
     each distortion left out; segmentation: release that draws outlines; resume: 1 takes what an earlier run has
     measured from `out`.
     """
+    if not photos:
+        raise UsageError("bench quality needs --photos, a folder with images/, masks/ and index.csv")
     with one_thread():
         drawn_by = read_release(segmentation)
         folder = Path(photos)

@@ -9,6 +9,7 @@ from painted_lesions import paint
 
 from longderm.bench.quality import run
 from longderm.bench.realised_error import examine, realised_error
+from longderm.errors import UsageError
 from longderm.models import load_release
 from longderm.simulate.distortions import CUT, Distorted, distort
 
@@ -49,6 +50,11 @@ def test_the_more_of_a_lesion_is_cut_off_the_greater_the_error(first, release):
 def test_a_lesion_that_is_gone_is_as_wrong_as_can_be(first, release):
     skin = np.full_like(first.photo.pixels, (214, 170, 148))
     assert error_of(first, Distorted(skin, WHOLE), release) > 0.9
+
+
+def test_without_photos_the_benchmark_says_what_it_needs(tmp_path):
+    with pytest.raises(UsageError, match="--photos"):
+        run(tmp_path)
 
 
 def test_the_benchmark_leaves_cut_lesions_out_and_resumes(tmp_path, capsys):
