@@ -219,14 +219,14 @@ def segmentation(
     threads: int = 0,
     json_: AsJson = False,
 ) -> None:
-    """Train the network that draws outlines and sees structures; call it again to go on after an interruption.
+    """Train the networks that draw outlines and see structures; call it again to go on after an interruption.
 
     Parameters
     ----------
     folder
         images/, masks/, index.csv (isic_id, split, a column per structure); structures/ where there are marks.
     out
-        Folder for the checkpoint, the log and, at the end, the release.
+        Folder for checkpoints, logs and, at the end, the release.
     passes
         How often each photo of split "train" is seen.
     seed

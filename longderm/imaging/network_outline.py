@@ -46,8 +46,8 @@ class Drawing:
 class Area:
     """The area that a sight shows: `mask` bool (h, w) without holes on the outline's grid.
 
-    features: float32 (5,): agreement of the mirrored views (soft Dice), certainty (the Dice to be expected if the
-    map's probabilities were right), size, log-odds of presence, share of the map that lies in this area.
+    features: float32 (5,): agreement of the views that differ most (soft Dice), certainty (the Dice to be expected if
+    the map's probabilities were right), size, log-odds of presence, share of the map that lies in this area.
     cut_share: share of the border on the edge of the field of view.
     """
 

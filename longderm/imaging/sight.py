@@ -1,7 +1,8 @@
-"""One look of the lesion network at a photo; outline and structures are both read from it."""
+"""One look of a release's lesion networks at a photo; outline and structures are both read from it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -35,12 +36,13 @@ MIN_SIDE_PX = 24
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """What the network says of one photo, on grids that cover the whole of it, squashed to a square of side S.
+    """What the networks say of one photo, on grids that cover the whole of it, squashed to a square of side S.
 
-    views: probability of lesion in each mirrored view, turned back, float32 (V, S / 2, S / 2); outline: their mean;
-    structure_map: log-odds of each structure, float32 (K, S / 8, S / 8); structures: log-odds of each anywhere in the
-    photo, float32 (K,), not calibrated yet; presence: log-odds of any lesion, likewise. square: the photo as the
-    network saw it, uint8 (S, S, 3). photo_shape: (height, width) of the photo; model: kind and version of the release.
+    views: probability of lesion as each network sees it, as it is and mirrored (turned back), float32
+    (V, S / 2, S / 2); outline: their mean. Log-odds are means over networks and mirrors, not calibrated yet:
+    structure_map: of each structure, float32 (K, S / 8, S / 8); structures: of each anywhere in the photo, float32 (K,);
+    presence: of any lesion. square: the photo as the networks saw it, uint8 (S, S, 3); photo_shape: (height, width) of
+    the photo; model: kind and version of the release.
     texture: the lesion's texture in numbers (`longderm.imaging.texture`), where the release reads structures from it.
     """
 
@@ -61,16 +63,15 @@ def uses_network(release: Release) -> bool:
 
 
 def see(photo: Photo, release: Release) -> Sight:
-    """Look at a photo with a release's network, as it is and mirrored. About 30 ms on one core, and
-    50 ms more where the release reads texture.
+    """Look at a photo with a release's networks, as it is and mirrored. About 50 ms on one core, and 50 ms more where
+    the release reads texture.
 
     Raises ValueError for a release that is no network, RefusedError where its weights do not fit its config.
     """
     if not uses_network(release):
         raise ValueError(f"{release.name} is no network")
-    network = _network(release.folder, release.digest)
     square = squash(photo.pixels, int(release.config["network"]["side_px"]))
-    seen = look(network, square, photo.shape, release.name)
+    seen = look(_networks(release.folder, release.digest), square, photo.shape, release.name)
     if "texture" not in release.config["structures"]:
         return seen
     with one_thread():
@@ -86,8 +87,10 @@ def read_texture(pixels: NDArray[np.uint8], outline: NDArray[np.float32]) -> NDA
     return texture_signs(squash(pixels, side), np.asarray(likely))
 
 
-def look(network: LesionNetwork, square: NDArray[np.uint8], photo_shape: tuple[int, int], model: str) -> Sight:
-    """`see` with a network at hand and the photo already squashed to a square uint8 (S, S, 3)."""
+def look(
+    networks: Sequence[LesionNetwork], square: NDArray[np.uint8], photo_shape: tuple[int, int], model: str
+) -> Sight:
+    """`see` with networks at hand and the photo already squashed to a square uint8 (S, S, 3)."""
     import torch
 
     from longderm.models.lesion_network import normalise
@@ -95,11 +98,13 @@ def look(network: LesionNetwork, square: NDArray[np.uint8], photo_shape: tuple[i
     # Always the same batch: its size would change the last bits.
     pair = torch.from_numpy(np.stack([square, square[:, ::-1]]))
     with one_thread(), torch.inference_mode():
-        logits = network(normalise(pair))
-        outline = torch.sigmoid(logits.outline[:, 0]).numpy()
-        marks = logits.structure_map.numpy()
-        structures, presence = logits.structures.mean(dim=0).numpy(), float(logits.presence.mean())
-    views = np.stack([outline[0], outline[1, :, ::-1]])
+        said = [network(normalise(pair)) for network in networks]
+        outlines = [torch.sigmoid(logits.outline[:, 0]).numpy() for logits in said]
+        marks = torch.stack([logits.structure_map for logits in said]).mean(dim=0).numpy()
+        structures = torch.stack([logits.structures for logits in said]).mean(dim=(0, 1)).numpy()
+        presence = float(torch.stack([logits.presence for logits in said]).mean())
+    # The first and the last view differ most: another network, and mirrored.
+    views = np.stack([view for outline in outlines for view in (outline[0], outline[1, :, ::-1])])
     return Sight(
         views=_rounded(views),
         outline=_rounded(views.mean(axis=0)),
@@ -134,11 +139,11 @@ def lighten(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=4)
-def _network(folder: Path, digest: str) -> LesionNetwork:
-    from longderm.models.weights import read_network
+def _networks(folder: Path, digest: str) -> list[LesionNetwork]:
+    from longderm.models.weights import read_networks
 
-    del digest  # part of the key: other weights in the same folder are another network
-    return read_network(folder)
+    del digest  # part of the key: other weights in the same folder are other networks
+    return read_networks(folder)
 
 
 def _rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,9 +16,9 @@ from torch.nn import functional
 from longderm.training.examples import STRUCTURES, Example
 from longderm.training.views import View, draw_bare_view, draw_plain_view, draw_view
 
-#: Views beside those of the real photos, each as a share of their number: simulated lesions, bare skin of the same
-#: photos, plain skin. Enough to learn them, few enough to leave real lesions the say.
-_SIMULATED_SHARE, _BARE_SHARE, _PLAIN_SHARE = 0.09, 0.11, 0.015
+#: Views beside those of the real photos, each as a share of their number: simulated lesions, plain skin. Enough to
+#: learn them, few enough to leave real lesions the say.
+_SIMULATED_SHARE, _PLAIN_SHARE = 0.09, 0.015
 #: Batches prepared ahead of the one in use.
 _AHEAD = 3
 
@@ -43,16 +43,17 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What views are drawn from."""
+    """What views are drawn from. bare_share: views of the photos' bare skin, as a share of the photos' number."""
 
     photos: list[Example]
     simulated: list[Example]
+    bare_share: float = 0.11
 
     def views_per_pass(self) -> int:
         """Real photos once each, and their share of the others."""
         count = len(self.photos)
         simulated = round(count * _SIMULATED_SHARE) if self.simulated else 0
-        return count + simulated + round(count * _BARE_SHARE) + round(count * _PLAIN_SHARE)
+        return count + simulated + round(count * self.bare_share) + round(count * _PLAIN_SHARE)
 
 
 def batches_per_pass(source: Source, batch_size: int) -> int:
@@ -96,7 +97,7 @@ def _plan(source: Source, rng: np.random.Generator) -> list[tuple[str, int]]:
     plan = [("photo", index) for index in range(count)]
     if source.simulated:
         plan += [("simulated", int(i)) for i in rng.integers(0, len(source.simulated), round(count * _SIMULATED_SHARE))]
-    plan += [("bare", int(i)) for i in rng.integers(0, count, round(count * _BARE_SHARE))]
+    plan += [("bare", int(i)) for i in rng.integers(0, count, round(count * source.bare_share))]
     plan += [("plain", 0)] * round(count * _PLAIN_SHARE)
     return [plan[int(i)] for i in rng.permutation(len(plan))]
 
@@ -106,7 +107,7 @@ def _draw(source: Source, kind: str, index: int, side_px: int, rng: np.random.Ge
         return draw_plain_view(side_px, rng)
     if kind == "simulated":
         # Some of the bare skin is simulated as well, in the simulator's own share.
-        bare = draw_bare_view(source.simulated[index], side_px, rng) if rng.random() < _BARE_SHARE else None
+        bare = draw_bare_view(source.simulated[index], side_px, rng) if rng.random() < source.bare_share else None
         return bare if bare is not None else draw_view(source.simulated[index], side_px, rng)
     example = source.photos[index]
     for _ in range(4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,29 +37,29 @@ _CHOSEN = {"min_overlap": 0.2, "doubtful_overlap": 0.6, "clinical_max_cut_share"
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What the network saw of a view, with its true mask bool on the outline's grid."""
+    """What the networks saw of a view, with its true mask bool on the outline's grid."""
 
     sight: Sight
     mask: NDArray[np.bool_]
 
 
 def calibrate(
-    network: LesionNetwork, photos: list[Example], held: list[Example], side_px: int, seed: int
+    networks: Sequence[LesionNetwork], photos: list[Example], held: list[Example], side_px: int, seed: int
 ) -> dict[str, Any]:
     """The fitted parts of a network release's config, "drawing" and "structures", from held-out photos.
 
-    What texture says of structures is learned from `photos`, the network's own: it saw them, this did not.
+    What texture says of structures is learned from `photos`, the networks' own: they saw them, this did not.
     """
-    whole = [_see(network, example.fine, example.mask > 127, side_px) for example in held]
+    whole = [_see(networks, example.fine, example.mask > 127, side_px) for example in held]
     views, bare = list(whole), []
     for index, example in enumerate(held):
         for crop in range(_CROPS):
             varied = vary(example.fine, example.mask > 127, np.random.default_rng([seed, index, crop]))
-            views.append(_see(network, *varied, side_px))
+            views.append(_see(networks, *varied, side_px))
         rng = np.random.default_rng([seed, index, _CROPS])
         for tile in lesion_free_tiles(example.fine, example.mask > 127, rng, _TILES):
-            bare.append(_see(network, tile, np.zeros(tile.shape[:2], dtype=np.bool_), side_px))
-    texture = fit_texture(photos, [_see(network, example.fine, example.mask > 127, side_px) for example in photos])
+            bare.append(_see(networks, tile, np.zeros(tile.shape[:2], dtype=np.bool_), side_px))
+    texture = fit_texture(photos, [_see(networks, example.fine, example.mask > 127, side_px) for example in photos])
     return {"drawing": _fit_drawing(whole, views, bare), "structures": fit_structures(held, whole, texture)}
 
 
@@ -67,7 +68,7 @@ def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict
     areas = [(find_area(seen.sight, level), seen.mask) for seen in views]
     drawn = [(area, mask) for area, mask in areas if area is not None]
     if not drawn:
-        raise StageError("the network draws nothing on the photos held out; train it for more passes")
+        raise StageError("the networks draw nothing on the photos held out; train them for more passes")
     overlaps = np.array([dice(area.mask, mask) for area, mask in drawn])
     overlap_weights = _rounded(fit_linear(_features([area for area, _ in drawn]), overlaps, penalty=1e-2))
 
@@ -168,8 +169,8 @@ def enlarge(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(probability, (COARSE_PX, COARSE_PX), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
-def _see(network: LesionNetwork, pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side_px: int) -> Seen:
-    sight = look(network, squash(pixels, side_px), (pixels.shape[0], pixels.shape[1]), "fitted")
+def _see(networks: Sequence[LesionNetwork], pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side_px: int) -> Seen:
+    sight = look(networks, squash(pixels, side_px), (pixels.shape[0], pixels.shape[1]), "fitted")
     return Seen(sight, shrink_mask(mask, (sight.outline.shape[0], sight.outline.shape[1])))
 
 

@@ -10,12 +10,12 @@ from longderm.models.lesion_network import Logits
 from longderm.training.batches import Batch, split_marks
 
 #: Weights of the parts beside the outline (1). Structures share the features and must not outweigh the outline.
-COARSE_WEIGHT, MAP_WEIGHT, STRUCTURES_WEIGHT, PRESENCE_WEIGHT = 0.3, 0.5, 0.3, 0.2
+COARSE_WEIGHT, MAP_WEIGHT, STRUCTURES_WEIGHT = 0.3, 0.5, 0.3
 #: Cells added to both sides of an overlap, so that an empty prediction has a slope.
 _SMOOTH = 1.0
 
 
-def total_loss(logits: Logits, batch: Batch) -> Tensor:
+def total_loss(logits: Logits, batch: Batch, presence_weight: float) -> Tensor:
     """The weighted sum of all parts, averaged over the batch."""
     target = batch.mask.to(torch.float32)[:, None] / 255
     outline = functional.interpolate(logits.outline.float(), size=target.shape[2:], mode="bilinear")
@@ -24,7 +24,7 @@ def total_loss(logits: Logits, batch: Batch) -> Tensor:
     marks = split_marks(batch.marks, batch.marks.shape[1] // logits.structure_map.shape[2])
     loss = loss + MAP_WEIGHT * marks_loss(logits.structure_map.float(), marks, batch.marked)
     loss = loss + STRUCTURES_WEIGHT * known_loss(logits.structures.float(), batch.shown)
-    return loss + PRESENCE_WEIGHT * known_loss(logits.presence.float(), batch.presence)
+    return loss + presence_weight * known_loss(logits.presence.float(), batch.presence)
 
 
 def outline_loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The run that trains the lesion network: seeded, saved after each pass, continued from where it was cut off."""
+"""The run that trains one lesion network: seeded, saved after each pass, continued from where it was cut off."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,32 @@ _MAX_GRADIENT = 3.0
 
 
 @dataclass(frozen=True)
+class Member:
+    """One of a release's networks: its shape, and what it is taught more or less of than the others.
+
+    bare_share: views of bare skin, as a share of the number of photos; presence_weight: of the loss of presence.
+    """
+
+    architecture: Architecture = field(default_factory=Architecture)
+    bare_share: float = 0.11
+    presence_weight: float = 0.2
+
+
+#: Two networks err in different places. Together they have fewer than 8 million parameters; the second sees more bare
+#: skin.
+MEMBERS = (
+    Member(),
+    Member(Architecture(widths=(24, 40, 72, 128, 192), decoder=(24, 40, 56, 80)), bare_share=0.18, presence_weight=0.4),
+)
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """How a run goes. Two runs of the same settings on the same kind of machine give the same weights.
 
-    passes: times that each real photo is seen; sides_px: sides of the input, each for an equal share of the passes:
-    small first is quicker and ends as well; held_share: share of the train photos left out, to choose and calibrate by.
+    seed: of the first member; the next has the next; passes: times that each real photo is seen; sides_px: sides of the
+    input, each for an equal share of the passes: small first is quicker and ends as well; held_share: share of the train
+    photos left out, to choose and calibrate by.
     """
 
     seed: int = 0
@@ -42,6 +63,7 @@ class TrainingSettings:
     weight_decay: float = 0.03
     held_share: float = 0.125
     simulated_patients: int = 40
+    members: tuple[Member, ...] = MEMBERS
 
 
 @dataclass(eq=False)
@@ -59,7 +81,7 @@ def train(
     settings: TrainingSettings,
     out: Path,
     device: torch.device,
-    architecture: Architecture | None = None,
+    member: Member = MEMBERS[0],
     check: Callable[[LesionNetwork, int], dict[str, float]] | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
 ) -> LesionNetwork:
@@ -68,7 +90,7 @@ def train(
     `out`/checkpoint.pt is written after each pass and, where it is there, continued; `out`/log.jsonl gets a line per
     pass, with what `check(network, passes)` says. Raises UsageError where the checkpoint is of other settings.
     """
-    run = _start(settings, device, architecture or Architecture(), out / "checkpoint.pt")
+    run = _start(settings, device, member, out / "checkpoint.pt")
     steps = batches_per_pass(source, settings.batch_size)
     if steps == 0:
         raise UsageError(f"a pass needs at least {settings.batch_size} photos; there are {len(source.photos)}")
@@ -86,7 +108,7 @@ def train(
             batch = batch.to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=helps_bf16(device)):
                 logits = run.network(normalise(batch.pixels))
-            loss = total_loss(logits, batch)
+            loss = total_loss(logits, batch, member.presence_weight)
             run.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(run.network.parameters(), _MAX_GRADIENT)
@@ -95,7 +117,7 @@ def train(
             losses.append(loss.item())
             progress(step + 1, total, f"pass {index + 1}, {side} px, loss {sum(losses) / len(losses):.3f}")
         run.done_passes = index + 1
-        _save(run, settings, out / "checkpoint.pt")
+        _save(run, settings, member, out / "checkpoint.pt")
         line = {"pass": index + 1, "side_px": side, "loss": round(sum(losses) / len(losses), 4)}
         line["seconds"] = round(time.monotonic() - started, 1)
         if check is not None:
@@ -106,13 +128,13 @@ def train(
 
 
 def read_checkpoint(
-    path: Path, settings: TrainingSettings, architecture: Architecture, device: torch.device
+    path: Path, settings: TrainingSettings, member: Member, device: torch.device
 ) -> dict[str, Any] | None:
     """What a run has saved, or None where there is nothing. Raises UsageError where it is of other settings."""
     if not path.is_file():
         return None
     held: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    if held["settings"] != _described(settings, architecture):
+    if held["settings"] != _described(settings, member):
         raise UsageError(f"{path} is of a run with other settings; give them, or another --out")
     return held
 
@@ -133,9 +155,9 @@ def helps_bf16(device: torch.device) -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
-def _start(settings: TrainingSettings, device: torch.device, architecture: Architecture, saved: Path) -> Run:
+def _start(settings: TrainingSettings, device: torch.device, member: Member, saved: Path) -> Run:
     torch.manual_seed(settings.seed)
-    network, average = LesionNetwork(architecture), LesionNetwork(architecture)
+    network, average = LesionNetwork(member.architecture), LesionNetwork(member.architecture)
     average.load_state_dict(network.state_dict())
     for part in (network, average):
         part.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -147,7 +169,7 @@ def _start(settings: TrainingSettings, device: torch.device, architecture: Archi
         {"params": others, "weight_decay": 0.0},
     ]
     run = Run(network, average, torch.optim.AdamW(groups, lr=settings.peak_rate))
-    held = read_checkpoint(saved, settings, architecture, device)
+    held = read_checkpoint(saved, settings, member, device)
     if held is not None:
         network.load_state_dict(held["network"])
         average.load_state_dict(held["average"])
@@ -156,12 +178,12 @@ def _start(settings: TrainingSettings, device: torch.device, architecture: Archi
     return run
 
 
-def _save(run: Run, settings: TrainingSettings, path: Path) -> None:
+def _save(run: Run, settings: TrainingSettings, member: Member, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     torch.save(
         {
-            "settings": _described(settings, run.network.architecture),
+            "settings": _described(settings, member),
             "network": run.network.state_dict(),
             "average": run.average.state_dict(),
             "optimiser": run.optimiser.state_dict(),
@@ -173,8 +195,8 @@ def _save(run: Run, settings: TrainingSettings, path: Path) -> None:
     part.replace(path)
 
 
-def _described(settings: TrainingSettings, architecture: Architecture) -> str:
-    return json.dumps([asdict(settings), asdict(architecture)], sort_keys=True)
+def _described(settings: TrainingSettings, member: Member) -> str:
+    return json.dumps([asdict(settings), asdict(member)], sort_keys=True)
 
 
 @torch.no_grad()

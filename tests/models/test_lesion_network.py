@@ -1,13 +1,15 @@
 """The lesion network: its outputs fit its input, folding changes nothing, and weights come back from disk."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from longderm.errors import RefusedError
 from longderm.models.lesion_network import Architecture, LesionNetwork, fold, normalise
-from longderm.models.weights import WEIGHTS_FILE, read_network, write_network
+from longderm.models.weights import WEIGHTS_FILE, read_networks, write_networks
+from longderm.training.segmentation import MEMBERS
 
 SMALL = Architecture(widths=(8, 8, 16, 16, 24), blocks=(1, 1, 1, 1), decoder=(8, 8, 8, 8))
 
@@ -36,8 +38,9 @@ def test_outline_and_maps_lie_on_halves_and_eighths_of_the_input(side):
     assert sight.presence.shape == (2,)
 
 
-def test_the_released_size_has_at_most_eight_million_parameters():
-    assert sum(value.numel() for value in LesionNetwork().parameters()) < 8e6
+def test_the_networks_of_a_release_have_at_most_eight_million_parameters():
+    networks = [LesionNetwork(member.architecture) for member in MEMBERS]
+    assert sum(value.numel() for network in networks for value in network.parameters()) < 8e6
 
 
 def test_folding_changes_nothing_but_the_speed():
@@ -57,24 +60,26 @@ def test_black_and_white_are_far_apart_and_grey_lies_between():
 
 def test_weights_come_back_from_disk_in_half_precision(tmp_path):
     network = trained_a_little()
-    (tmp_path / "config.json").write_text(json.dumps({"network": {"architecture": write_network(network, tmp_path)}}))
-    back = read_network(tmp_path)
+    other = LesionNetwork(replace(SMALL, widths=(8, 8, 8, 8, 8))).eval()
+    shapes = write_networks([network, other], tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"network": {"architectures": shapes}}))
     photos = torch.randn(1, 3, 64, 64)
-    with torch.inference_mode():
-        torch.testing.assert_close(back(photos).outline, network(photos).outline, atol=2e-2, rtol=2e-2)
+    for back, written in zip(read_networks(tmp_path), (network, other), strict=True):
+        with torch.inference_mode():
+            torch.testing.assert_close(back(photos).outline, written(photos).outline, atol=2e-2, rtol=2e-2)
 
 
 def test_damaged_missing_or_foreign_weights_are_refused(tmp_path):
-    shape = write_network(trained_a_little(), tmp_path)
+    shape = write_networks([trained_a_little()], tmp_path)[0]
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({"network": {"architecture": shape | {"blocks": [1, 1, 1, 2]}}}))
+    config.write_text(json.dumps({"network": {"architectures": [shape | {"blocks": [1, 1, 1, 2]}]}}))
     with pytest.raises(RefusedError, match="does not fit"):
-        read_network(tmp_path)
-    config.write_text(json.dumps({"network": {"architecture": shape}}))
+        read_networks(tmp_path)
+    config.write_text(json.dumps({"network": {"architectures": [shape]}}))
     whole = (tmp_path / WEIGHTS_FILE).read_bytes()
     (tmp_path / WEIGHTS_FILE).write_bytes(whole[:100])
     with pytest.raises(RefusedError, match="does not fit"):
-        read_network(tmp_path)
+        read_networks(tmp_path)
     (tmp_path / WEIGHTS_FILE).unlink()
     with pytest.raises(RefusedError, match="does not fit"):
-        read_network(tmp_path)
+        read_networks(tmp_path)

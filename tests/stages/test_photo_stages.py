@@ -16,7 +16,7 @@ from longderm.imaging import Segmentation, find_scale, find_structures, measure,
 from longderm.models import load_release
 from longderm.models.lesion_network import Architecture, LesionNetwork
 from longderm.models.releases import write_hashes
-from longderm.models.weights import write_network
+from longderm.models.weights import write_networks
 from longderm.photo import Photo
 from longderm.schema import RESULT_COLUMNS
 from longderm.settings import Settings
@@ -42,7 +42,7 @@ def with_network(tmp_path_factory) -> Settings:
     drawing = {"level": 0.5, "overlap_weights": [0.0] * 21, "presence_slope": 1.0, "presence_offset": 0.0}
     drawing |= dict.fromkeys(("min_presence", "min_overlap", "doubtful_overlap"), 0.0) | {"clinical_max_cut_share": 1.0}
     config = {
-        "network": {"side_px": 64, "architecture": write_network(small, folder)},
+        "network": {"side_px": 64, "architectures": write_networks([small], folder)},
         "drawing": drawing,
         "structures": {"names": STRUCTURES, "slope": [1.0] * 5, "offset": [0.0] * 5, "levels": [0.5] * 5},
     }

@@ -23,9 +23,10 @@ from longderm.training.calibrate import fit_calibration
 from longderm.training.examples import read_examples
 from longderm.training.lesion import train_segmentation, write_release
 from longderm.training.losses import known_loss, marks_loss, outline_loss, total_loss
-from longderm.training.segmentation import TrainingSettings, rate_at, train
+from longderm.training.segmentation import Member, TrainingSettings, rate_at, train
 
-SMALL = Architecture(widths=(8, 16, 16, 24, 24), blocks=(1, 1, 1, 1), decoder=(8, 8, 16, 16))
+SHAPE = Architecture(widths=(8, 16, 16, 24, 24), blocks=(1, 1, 1, 1), decoder=(8, 8, 16, 16))
+SMALL = Member(SHAPE)
 BRIEF = TrainingSettings(seed=3, passes=3, batch_size=4, sides_px=(32, 64), peak_rate=4e-3, simulated_patients=0)
 CPU = torch.device("cpu")
 
@@ -77,7 +78,7 @@ def test_it_learns_where_lesions_are_and_its_release_draws_them(painted, tmp_pat
     # Each photo several times a pass: saving after each pass takes longer than so short a pass.
     network = train(Source(painted[:9] * 6, []), settings, made(tmp_path), CPU, SMALL)
     held = painted[9:]
-    write_release(network, held, held, settings, tmp_path / "segmentation")
+    write_release([network], held, held, settings, tmp_path / "segmentation")
     config = json.loads((tmp_path / "segmentation" / "config.json").read_text())
     config["drawing"] |= {"min_presence": 0.0, "min_overlap": 0.0}
     release = Release("segmentation", "fitted", config, "digest", tmp_path / "segmentation")
@@ -94,20 +95,22 @@ def test_it_learns_where_lesions_are_and_its_release_draws_them(painted, tmp_pat
 
 def test_the_whole_command_reports_its_release_and_goes_on_when_called_again(isic_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("longderm.training.calibrate.calibrate", lambda *_: {"drawing": {}, "structures": {}})
-    settings = replace(BRIEF, passes=1, sides_px=(32,), held_share=0.3)
+    settings = replace(BRIEF, passes=1, sides_px=(32,), held_share=0.3, members=(SMALL, replace(SMALL, bare_share=0.3)))
     summary = train_segmentation(isic_folder, tmp_path, settings, "cpu", progress=False)
     first = (tmp_path / "segmentation" / "weights.safetensors").read_bytes()
     again = train_segmentation(isic_folder, tmp_path, settings, "cpu", progress=False)
     assert summary == again
     assert (tmp_path / "segmentation" / "weights.safetensors").read_bytes() == first
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1, "the second call had nothing left to train"
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("member-1", "member-2")]
+    assert [len(log) for log in logs] == [1, 1], "the second call had nothing left to train"
+    assert logs[0] != logs[1]
 
 
 def test_a_network_that_draws_nothing_yet_is_not_released(painted, tmp_path):
-    network = LesionNetwork(SMALL).eval()
+    network = LesionNetwork(SHAPE).eval()
     torch.nn.init.constant_(network.outline.bias, -50.0)
     with pytest.raises(StageError, match="more passes"):
-        write_release(network, painted[:4], painted[9:], replace(BRIEF, sides_px=(64,)), tmp_path)
+        write_release([network], painted[:4], painted[9:], replace(BRIEF, sides_px=(64,)), tmp_path)
 
 
 def test_a_folder_of_another_layout_and_an_unknown_device_are_told(tmp_path, isic_folder):
@@ -159,10 +162,10 @@ def test_what_nobody_knows_teaches_nothing():
 
 def test_every_part_of_the_network_is_taught(painted):
     torch.manual_seed(0)
-    network = LesionNetwork(SMALL).train()
+    network = LesionNetwork(SHAPE).train()
     batch = next(iter(draw_pass(Source(painted, []), 64, 8, seed=0, index=0)))
     sight: Logits = network(torch.randn(8, 3, 64, 64))
-    total_loss(sight, batch).backward()
+    total_loss(sight, batch, 0.2).backward()
     assert [name for name, value in network.named_parameters() if value.grad is None] == []
 
 
