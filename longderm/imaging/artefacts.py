@@ -24,6 +24,8 @@ _CORNER_MARGIN = 0.02
 #: A dark area smaller than this share of the photo is no corner.
 _CORNER_MIN_FRACTION = 0.002
 
+#: A photo whose longer side is below this shows no hairs: half a pixel wide, they are lines among others.
+_HAIR_LEAST_SIDE_PX = 128
 #: Length of the line over which a hair must be thinner than its surroundings, in pixels at ARTEFACT_SIDE_PX.
 _HAIR_LINE_PX = 15
 #: Contrast against both sides (grey levels) that makes a hair, at least ...
@@ -165,7 +167,7 @@ def find_hair(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     nothing = np.zeros(size, dtype=np.bool_)
     unit = max(size) / ARTEFACT_SIDE_PX
     length = max(5, 2 * round(_HAIR_LINE_PX * unit / 2) + 1)
-    if min(size) < 2 * length:
+    if min(size) < 2 * length or max(size) < _HAIR_LEAST_SIDE_PX:
         return nothing
     grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     # Over a hair, closing across it fills it up while closing along it does not: their difference is high on lines

@@ -40,9 +40,9 @@ class Sight:
 
     views: probability of lesion as each network sees it, as it is and mirrored (turned back), float32
     (V, S / 2, S / 2); outline: their mean. Log-odds are means over networks and mirrors, not calibrated yet:
-    structure_map: of each structure, float32 (K, S / 8, S / 8); structures: of each anywhere in the photo, float32 (K,);
-    presence: of any lesion. square: the photo as the networks saw it, uint8 (S, S, 3); photo_shape: (height, width) of
-    the photo; model: kind and version of the release.
+    structure_map: of each structure, float32 (K, S / 8, S / 8); structures: of each anywhere in the photo, float32
+    (K,); presence: of any lesion. square: the photo as the networks saw it, uint8 (S, S, 3); photo_shape: (height,
+    width) of the photo; model: kind and version of the release.
     texture: the lesion's texture in numbers (`longderm.imaging.texture`), where the release reads structures from it.
     """
 

@@ -51,8 +51,8 @@ class TrainingSettings:
     """How a run goes. Two runs of the same settings on the same kind of machine give the same weights.
 
     seed: of the first member; the next has the next; passes: times that each real photo is seen; sides_px: sides of the
-    input, each for an equal share of the passes: small first is quicker and ends as well; held_share: share of the train
-    photos left out, to choose and calibrate by.
+    input, each for an equal share of the passes: small first is quicker and ends as well; held_share: share of the
+    train photos left out, to choose and calibrate by.
     """
 
     seed: int = 0
