@@ -23,7 +23,7 @@ class Preprocessing:
     """The shorter side becomes `resize_px`, the middle square of `crop_px` is kept, values become (x - mean) / std.
 
     mean, std: per channel, of sRGB in [0, 1]; interpolation: how the photo is resized, always with antialiasing
-    ("area" is the plain mean of what a new pixel covers).
+    ("area" is the plain mean of what a new pixel covers, bicubic where the photo is enlarged).
     """
 
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -45,7 +45,8 @@ def crop_photo(photo: Photo, preprocessing: Preprocessing) -> torch.Tensor:
     height, width = photo.shape
     shorter, side = min(height, width), preprocessing.crop_px
     rows, columns = (int(preprocessing.resize_px * long / shorter) for long in (height, width))
-    ways = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC, "area": Image.Resampling.BOX}
+    ways = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    ways["area"] = Image.Resampling.BOX if shorter >= preprocessing.resize_px else Image.Resampling.BICUBIC
     top, left = round((rows - side) / 2), round((columns - side) / 2)
     # Only what the crop keeps is resized, so that a long panorama costs no more than a square.
     scale_y, scale_x = height / rows, width / columns

@@ -84,9 +84,10 @@ def quick_gelu(x: torch.Tensor) -> torch.Tensor:
 
 def layer_norm(x: torch.Tensor, state: State, name: str, eps: float) -> torch.Tensor:
     centred = x - x.mean(-1, keepdim=True)
-    return centred / (centred.square().mean(-1, keepdim=True) + eps).sqrt() * state[f"{name}.weight"] + state[
-        f"{name}.bias"
-    ]
+    return (
+        centred / (centred.square().mean(-1, keepdim=True) + eps).sqrt() * state[f"{name}.weight"]
+        + state[f"{name}.bias"]
+    )
 
 
 def attend(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, heads: int) -> torch.Tensor:

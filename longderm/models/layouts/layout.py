@@ -74,15 +74,17 @@ def depth_of(names: Collection[str], block: str) -> int:
 
 
 def vote(state: State, *where: tuple[str, int]) -> int:
-    """The size that most of the named tensors have, UNKNOWN where there are none; `where`: pattern of names, axis.
+    """The size that most of the named tensors have; `where`: pattern of names, axis.
 
-    The vote of many lets one misshapen tensor be named, instead of all that fit together.
+    The vote of many lets one misshapen tensor be named, instead of all that fit together. UNKNOWN where there are none,
+    or where as many say something else: then all of them are named.
     """
     sizes: Counter[int] = Counter()
     for pattern, axis in where:
         named = [value for name, value in state.items() if re.fullmatch(pattern, name)]
         sizes.update(value.shape[axis] for value in named if -value.dim() <= axis < value.dim())
-    return max(sizes, key=lambda size: (sizes[size], size), default=UNKNOWN)
+    best = sizes.most_common(2)
+    return UNKNOWN if not best or (len(best) > 1 and best[0][1] == best[1][1]) else best[0][0]
 
 
 def patch_side(state: State, name: str) -> int:
