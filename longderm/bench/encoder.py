@@ -83,7 +83,7 @@ def _untrained(seed: int) -> Encoder:
 def _bare(encoder: Encoder, crops: Tensor, size: int) -> Callable[[], None]:
     """The network alone on crops that lie on its device, normalised, so many at once."""
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (encoder.preprocessing.mean, encoder.preprocessing.std))
-    batches = ((crops - mean) / std).to(encoder.device).split(size)
+    batches = torch.split(((crops - mean) / std).to(encoder.device), size)
 
     def see() -> None:
         with torch.inference_mode():

@@ -27,7 +27,7 @@ PRE_PROJECTION, POST_PROJECTION = "pre_projection", "post_projection"
 KIND, OWN_LAYOUT = "encoder", "longderm"
 #: Images that go through the network at once. The number changes low bits, so it is fixed and the last batch is padded:
 #: a photo's vector does not hang on its neighbours. On one core a ViT-Tiny does 88% of its best throughput one by one,
-#: 94% two by two, 98% in fours (`longderm bench encoder`); two are a pair, and a lone photo then costs no more than that.
+#: 94% two by two, 98% in fours (`longderm bench encoder`); two are a pair, and a lone photo costs as much.
 _BATCH = {"cpu": 2, "cuda": 32}
 #: Layouts beside whose weights open_clip_config.json may lie.
 _CLIP_LAYOUTS = ("open_clip", "dermlip_panderm")
