@@ -132,8 +132,9 @@ def load_encoder(
     tensors' names unless `layout` says which. heads, quick_gelu, mean, std: what a file's tensors do not tell, where it
     is not as usual: 64 wide heads, the activation that `open_clip_config.json` beside the file names (else GELU), the
     layout's mean and standard deviation. device: "cpu" or "cuda"; by default a GPU where there is one.
-    bf16: compute in bfloat16 where the device does so natively: about twice as quick, and vectors move in the third
-    digit, too much for a small change; float32 otherwise.
+    bf16: compute in bfloat16 where the device does so natively (`Encoder.bf16` says whether): twice as quick, but what
+    two photos of a lesion differ by may be as small as its rounding; `longderm bench encoder --weights` shows the
+    cosine between both for your weights. Float32 by default.
 
     Raises SourceNotFoundError, AccessError, UsageError; RefusedError for a release that differs from its hashes;
     WeightsError where a file is damaged, foreign, or its backbone not complete: the message names the tensors.
