@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ def _load(path: Path) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch muses on what damaged bytes may mean; what counts is raised below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise AccessError(f"{path.name} cannot be read") from error
     except Exception as error:  # whatever the bytes of a damaged file lead the libraries to
