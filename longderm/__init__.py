@@ -37,6 +37,8 @@ _HOMES = {
     "decide": "longderm.governance",
     "Facts": "longderm.governance",
     "Decision": "longderm.governance",
+    "load_encoder": "longderm.models.encoder",
+    "Encoder": "longderm.models.encoder",
     "Store": "longderm.store",
     "simulate_archive": "longderm.simulate",
     "LongdermError": "longderm.errors",

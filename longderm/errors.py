@@ -6,6 +6,8 @@ named by its opaque reference once it has one. `exit_status` is what the command
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class LongdermError(Exception):
     """Base class of every error that longderm raises on purpose."""
@@ -43,6 +45,27 @@ class StoreVersionError(RefusedError):
 
 class StoreLockedError(RefusedError):
     """Another process holds the store's lock; the message names it."""
+
+
+class WeightsError(LongdermError, ValueError):
+    """A file is not the weights it should be: damaged, foreign, or not complete.
+
+    `missing` and `unexpected` are tensors' names as in the file; `misshapen` maps a name to what is wrong with it.
+    """
+
+    exit_status = 2
+
+    def __init__(
+        self,
+        message: str,
+        missing: tuple[str, ...] = (),
+        unexpected: tuple[str, ...] = (),
+        misshapen: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.unexpected = unexpected
+        self.misshapen = dict(misshapen or {})
 
 
 class StageError(LongdermError, RuntimeError):

@@ -21,6 +21,7 @@ BENCHMARKS = {
     "registration": "alignment on pairs with a known transform, growth and impostors, side by side with four peers",
     "repeats": "alignment on real repeats, by how experts' masks meet, side by side with the peers",
     "confidence": "fit the confidence of an alignment on real photos taken twice, check it on synthetic pairs",
+    "encoder": "embedding speed against the bare network's, with our own architecture or the weights you have",
     "looks": "skin tone, area and asymmetry of simulated lesions against the simulator's truth; time of each part",
     "noise": "minimal detectable change and false alarms on stable pairs; writes a change release",
     "pipeline": "the monitoring flow on simulated photos: wall time against the CPU time inside the stages, memory",

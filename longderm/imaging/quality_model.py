@@ -45,7 +45,7 @@ class Ramp:
 PHOTO_RAMPS = (
     Ramp("edge_blur", 0.5, 64.0, 0.3, "blurred", 0.5),
     Ramp("noise", 0.25, 120.0, 0.3, "noisy", 0.6),
-    Ramp("seams", 0.4, 7.0, 0.2, "compressed too strongly", 0.65),
+    Ramp("seams", 0.4, 27.0, 0.2, "compressed too strongly", 0.65),
     Ramp("busy_fraction", 0.9, 0.005, 0.01),
     Ramp("lightest", 0.75, 0.05, 0.02, "too dark", 0.3),
     Ramp("lightest", 0.75, 1.0),

@@ -61,5 +61,6 @@ def write_hashes(folder: Path) -> None:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a file, hexadecimal; read in pieces, since weights may be larger than the memory that is free."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 LEVELS = 5
 #: Per level. Blur: standard deviation as a share of the longer side. Resolution: longer side in pixels. Light: gain of
-#: linear light. Noise: standard deviation in grey levels on a copy of _REFERENCE_PX. Compression: JPEG quality.
+#: linear light. Noise: standard deviation in grey levels on a copy of _REFERENCE_PX. Compression: JPEG quality; below 3
+#: nothing more is lost, all its steps are at their largest.
 _BLUR_SHARE = (0.003, 0.008, 0.02, 0.05, 0.12)
 _RESOLUTION_PX = (256, 120, 60, 32, 16)
 _DARK_GAIN = (0.7, 0.35, 0.14, 0.05, 0.012)
 _BRIGHT_GAIN = (1.15, 1.5, 2.2, 3.6, 8.0)
 _NOISE_GREY = (5.0, 14.0, 35.0, 80.0, 180.0)
-_JPEG_QUALITY = (50, 22, 10, 4, 1)
+_JPEG_QUALITY = (60, 30, 14, 7, 3)
 #: Numbers of highlights and hairs, and share of the lesion that is cut off.
 _HIGHLIGHTS = (5, 20, 70, 220, 700)
 _HAIRS = (4, 14, 45, 130, 350)

@@ -15,6 +15,7 @@ from torch import nn
 
 from longderm.errors import UsageError
 from longderm.models.lesion_network import Architecture, LesionNetwork, normalise
+from longderm.models.precision import helps_bf16
 from longderm.training.batches import Source, batches_per_pass, draw_pass
 from longderm.training.losses import total_loss
 
@@ -146,13 +147,6 @@ def rate_at(step: int, total: int, peak: float) -> float:
         return peak * (step + 1) / rise
     fallen = (step - rise) / max(1, total - rise)
     return peak * (_FINAL_RATE + (1 - _FINAL_RATE) * (1 + math.cos(math.pi * fallen)) / 2)
-
-
-def helps_bf16(device: torch.device) -> bool:
-    """Whether convolutions in bfloat16 are quicker: not so on CPUs that only imitate them."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 def _start(settings: TrainingSettings, device: torch.device, member: Member, saved: Path) -> Run:
