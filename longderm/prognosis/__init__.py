@@ -1,0 +1,1 @@
+"""Prognosis: metastasis and survival, from checked outcomes, pathology and features known at the time."""
