@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from longderm.prognosis.pathology_terms import Terms
 
@@ -43,7 +44,7 @@ def clauses_of(text: str, terms: Terms) -> list[Clause]:
         at = bisect_right(label_starts, start + _leading(text, start, end))
         specimen = labels[at - 1][1] if at else None
         cuts = [start, *(m.end() for m in re.compile(r",(?!\d)|(?<!\d),").finditer(text, start, end)), end]
-        found += [Clause(a, b, start, end, specimen) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+        found += [Clause(a, b, start, end, specimen) for a, b in pairwise(cuts) if a < b]
     return found
 
 
@@ -53,12 +54,10 @@ def _leading(text: str, start: int, end: int) -> int:
 
 
 def _specimens(text: str, terms: Terms) -> list[tuple[int, str]]:
-    """Where the part of a report on each specimen begins, and its label: `A)`, `2.`, `Specimen B:` at a line's start."""
+    """Where the report on each specimen begins, and its label: `A)`, `2.`, `Specimen B:` at the start of a line."""
     word = terms.pattern("specimen").pattern
-    heading = re.compile(
-        rf"^[ \t]{{0,20}}(?:{_LABEL}|(?i:{word})\s{{0,3}}(?:nr\.?|no\.?|#)?\s{{0,3}}([A-H]|[1-9]|I{{1,3}})(?=[\s.:),]))",
-        re.MULTILINE,
-    )
+    named = rf"(?i:{word})\s{{0,3}}(?:nr\.?|no\.?|#)?\s{{0,3}}([A-H]|[1-9]|I{{1,3}})(?=[\s.:),])"
+    heading = re.compile(rf"^[ \t]{{0,20}}(?:{_LABEL}|{named})", re.MULTILINE)
     return [(_first(text, m.start()), m[1] or m[2]) for m in heading.finditer(text)]
 
 
@@ -70,9 +69,10 @@ def _first(text: str, start: int) -> int:
 
 def _told_of_this_tumour(text: str, terms: Terms) -> Iterator[tuple[int, int]]:
     """Sentences outside the sections of history and of the gross specimen."""
+    skip = terms.pattern("history_heading", "macroscopic_heading").pattern
+    tell = terms.pattern("other_heading").pattern
     headings = re.compile(
-        rf"^[ \t]{{0,20}}(?:[A-H1-9][.)]\s{{0,3}})?(?:(?P<skip>{terms.pattern('history_heading', 'macroscopic_heading').pattern})"
-        rf"|(?P<tell>{terms.pattern('other_heading').pattern}))[ \t]{{0,5}}(?::|$)",
+        rf"^[ \t]{{0,20}}(?:[A-H1-9][.)]\s{{0,3}})?(?:(?P<skip>{skip})|(?P<tell>{tell}))[ \t]{{0,5}}(?::|$)",
         re.MULTILINE | re.IGNORECASE,
     )
     marks = list(headings.finditer(text))
@@ -81,17 +81,17 @@ def _told_of_this_tumour(text: str, terms: Terms) -> Iterator[tuple[int, int]]:
     for start, end in _sentences(text, terms):
         first = start + _leading(text, start, end)
         at = bisect_right(starts, first)
-        if at and marks[at - 1]["skip"] and first < _section_end(text, marks[at - 1], blank):
+        if at and marks[at - 1]["skip"] and first < _section_end(text, marks[at - 1], blank, terms):
             continue
         yield start, end
 
 
-def _section_end(text: str, heading: re.Match[str], blank: list[int]) -> int:
+def _section_end(text: str, heading: re.Match[str], blank: list[int], terms: Terms) -> int:
     """A section that begins on its heading's line ends with the line; one below its heading at a blank line."""
     line_end = text.find("\n", heading.end())
     line_end = len(text) if line_end < 0 else line_end
     if text[heading.end() : min(line_end, heading.end() + 500)].strip():
-        while line_end < len(text) and _runs_on(text, line_end):
+        while line_end < len(text) and _runs_on(text, line_end, terms):
             following = text.find("\n", line_end + 1)
             line_end = len(text) if following < 0 else following
         return line_end
@@ -101,13 +101,13 @@ def _section_end(text: str, heading: re.Match[str], blank: list[int]) -> int:
 
 def _sentences(text: str, terms: Terms) -> Iterator[tuple[int, int]]:
     abbreviations = re.compile(terms.pattern("abbreviation").pattern + r"\.", re.IGNORECASE)
-    kept = {m.end() - 1 for m in abbreviations.finditer(text)}
+    kept = {at for m in abbreviations.finditer(text) for at in range(m.start(), m.end()) if text[at] == "."}
     start = 0
     for m in re.finditer(r"[.!?](?=\s|$)|;|\n", text):
         at = m.start()
         if text[at] == "." and (at in kept or text[max(at - 2, 0) : at] == ".."):
             continue
-        if text[at] == "\n" and _runs_on(text, at):
+        if text[at] == "\n" and _runs_on(text, at, terms):
             continue
         if text[start : at + 1].strip():
             yield start, at + 1
@@ -116,12 +116,16 @@ def _sentences(text: str, terms: Terms) -> Iterator[tuple[int, int]]:
         yield start, len(text)
 
 
-def _runs_on(text: str, newline: int) -> bool:
-    """Whether the line that ends here goes on in the next: after a colon, before a small letter, or wrapped."""
+def _runs_on(text: str, newline: int, terms: Terms) -> bool:
+    """Whether the line that ends here goes on in the next.
+
+    It does after a colon or a word that nothing ends with, before a small letter, or where the line was wrapped.
+    """
     before = text[max(newline - 3 * _WRAPPED_LINE, 0) : newline].rpartition("\n")[2].rstrip()
     after = text[newline + 1 : newline + 40].lstrip(" \t")
     if not before or not after or after[0] == "\n":
         return False
-    if before.endswith(":"):
+    last = before.rpartition(" ")[2]
+    if before.endswith(":") or terms.pattern("common", "negation", "conjunction", "of").fullmatch(last):
         return True
     return after[0].islower() or (len(before) >= _WRAPPED_LINE and before[-1] not in ".;!?")

@@ -188,12 +188,14 @@ def _without_repeats(statements: list[Nodes]) -> list[Nodes]:
 
 
 def _first_of_each(statements: list[Nodes]) -> Iterator[Nodes]:
-    seen = set()
+    """Each once: a statement that overlaps the one before, or has no number of its own, is a repetition."""
+    seen, last = set(), 0
     for nodes in statements:
-        key = (nodes.state, nodes.positive, nodes.examined, nodes.specimen, nodes.span if nodes.examined else None)
-        if key not in seen:
+        key = (nodes.state, nodes.positive, nodes.examined, nodes.specimen)
+        if key not in seen or (nodes.examined is not None and nodes.span.start >= last):
             seen.add(key)
             yield nodes
+        last = max(last, nodes.span.end)
 
 
 def _number(text: str) -> float:

@@ -66,7 +66,8 @@ def tumour_lengths(text: str, clauses: list[Clause], terms: Terms) -> tuple[list
             if unitless is not None:
                 thickness.append(unitless)
                 open_anchor = None
-        pending = open_anchor if anchors or lengths else pending
+        if lengths or (open_anchor is not None and open_anchor.kind != "other_length"):
+            pending = open_anchor
     return _stated_once(thickness), margins
 
 
@@ -88,7 +89,7 @@ def _anchors(text: str, clause: Clause, terms: Terms) -> list[_Anchor]:
             continue
         kind = anchor.kind
         if kind == "generic_thickness":
-            left, right = max(clause.start, anchor.start - _BESIDE), min(clause.end, anchor.end + _BESIDE)
+            left, right = max(clause.sentence_start, anchor.start - _BESIDE), min(clause.end, anchor.end + _BESIDE)
             beside = macroscopic.search(text, left, right)
             kind = "other_length" if beside else "thickness"
         elif kind in ("deep", "lateral"):

@@ -33,11 +33,12 @@ def mentions_of(text: str, clauses: list[Clause], pattern: re.Pattern[str], term
 def state_of(text: str, clause: Clause, start: int, end: int, terms: Terms) -> tuple[State, int, int]:
     """The state of the term from `start` to `end`, and the span of the words that say so.
 
-    Nearest first: the entry of a form right behind; a negation or doubt right before; a statement behind; a negation
-    further before, up to a word that ends its reach; one before a comma, if the term stands in its list.
+    Nearest first: the entry of a form behind a colon; a negation or doubt right before; an entry without a colon; a
+    statement behind; a negation further before, up to a word that ends its reach; one before a comma, if the term
+    stands in its list.
     """
     entry = _entry(text, clause, end, terms)
-    if entry is not None:
+    if entry is not None and entry[2]:
         return entry[0], start, entry[1]
     if re.match(r"non|un|nicht", text[start:end], re.IGNORECASE):
         return "absent", start, end
@@ -49,6 +50,8 @@ def state_of(text: str, clause: Clause, start: int, end: int, terms: Terms) -> t
         behind = _behind(text, clause, end, terms)
         doubt = behind is not None and behind[0] == "uncertain"
         return ("uncertain", before[1], behind[1]) if doubt and behind is not None else (before[0], before[1], end)
+    if entry is not None:
+        return entry[0], start, entry[1]
     behind = _behind(text, clause, end, terms)
     if behind is not None:
         return behind[0], start, behind[1]
@@ -58,10 +61,11 @@ def state_of(text: str, clause: Clause, start: int, end: int, terms: Terms) -> t
     return listed or ("present", start, end)
 
 
-def _entry(text: str, clause: Clause, end: int, terms: Terms) -> tuple[State, int] | None:
+def _entry(text: str, clause: Clause, end: int, terms: Terms) -> tuple[State, int, bool] | None:
+    """State and end of the entry, and whether more than a blank sets it apart from its label."""
     sign = _SIGN.match(text, end, min(clause.end, end + _BEHIND))
     if sign:
-        return _SIGNS[sign[1] or sign[2]], sign.end()
+        return _SIGNS[sign[1] or sign[2]], sign.end(), True
     filling = _FILLING.match(text, end, min(clause.end, end + _BEHIND))
     if filling is None:
         return None
@@ -69,7 +73,7 @@ def _entry(text: str, clause: Clause, end: int, terms: Terms) -> tuple[State, in
     for name, state in names:
         word = terms.pattern(name).match(text, filling.end(), clause.end)
         if word:
-            return state, word.end()
+            return state, word.end(), filling.group() != " "
     return None
 
 

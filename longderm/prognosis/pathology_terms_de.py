@@ -13,8 +13,8 @@ GERMAN = Terms(
     generic_thickness=(r"dicke", r"dick(?:e[rsn]?)?", r"gesamtdicke"),
     # a thickness beside one of these is the specimen's, the section's or the epidermis'
     macroscopic=(
-        *(r"hautspindel", r"spindel", r"exzisat", r"exzidat", r"hautexzidat", r"präparat(?! [a-h\d]\b)", r"schnitte?"),
-        *(r"stanze", r"epidermis", r"hautstück", r"fettgewebe", r"kruste", r"narbe", r"haut"),
+        *(r"hautspindel", r"spindel", r"exzisat", r"exzidat", r"hautexzidat", r"präparat(?! [a-h\d]\b)", r"exzision"),
+        *(r"stanze", r"epidermis", r"hautstück", r"fettgewebe", r"kruste", r"narbe"),
     ),
     margin=(
         *(
@@ -51,6 +51,7 @@ GERMAN = Terms(
             r"metastasen?",
             r"mikrometastasen?",
             r"n[äa]vus",
+            r"dicken? schnitten?",
             r"clark(?:-?level)?",
             r"level",
             r"schnittdicke",
@@ -284,7 +285,7 @@ GERMAN = Terms(
             r"z\. ?b",
             r"v\. ?a",
         ),
-        *(r"d\. ?h", r"u\. ?a", r"vgl", r"klin", r"histol", r"v(?=\. ?a\.)", r"o(?=\.b)", r"mögl", r"seitl", r"zirka"),
+        *(r"d\. ?h", r"u\. ?a", r"vgl", r"klin", r"histol", r"o(?=\.b)", r"mögl", r"seitl", r"zirka"),
     ),
     less=(r"weniger als", r"unter", r"kleiner(?: als)?", r"unterhalb(?: von)?"),
     at_most=(r"bis zu", r"bis", r"höchstens", r"nicht mehr als"),

@@ -93,12 +93,26 @@ def _margins(text: str, clauses: list[Clause], distances: list[Length], terms: T
     return mentions
 
 
+#: Parts of the phrases of an excision as a whole.
+_EXCISION = (
+    "exci",
+    "exzid",
+    "sano",
+    "gesunden",
+    "resec",
+    "resez",
+    "entfernt",
+    "r0",
+    "r1",
+    "randbildend",
+    "randständig",
+)
+
+
 def _names_excision(words: str) -> bool:
     """Whether a phrase speaks of the excision by itself, without a word for a margin."""
     lowered = words.lower()
-    return any(
-        part in lowered for part in ("exci", "exzid", "sano", "gesunden", "resec", "resez", "entfernt", "r0", "r1")
-    )
+    return any(part in lowered for part in _EXCISION)
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -132,8 +146,10 @@ def _subtype(text: str, clauses: list[Clause], terms: Terms) -> Finding:
             state, start, end = state_of(text, clause, match.start(), match.end(), terms)
             mentions.append(Mention(state, Span(start, end), clause.specimen, _ABBREVIATIONS[match.group()]))
     mentions.sort(key=lambda m: (m.span.start, m.span.end))
-    found = summarise(mentions)
-    return Finding(found.state, found.span, tuple(mentions))
+    # a subtype that is denied does not contradict another one
+    by_name = [summarise([m for m in mentions if m.name == name]) for name in SUBTYPES]
+    decisive = next((f for s in ("present", "uncertain", "absent") for f in by_name if f.state == s), Finding())
+    return Finding(decisive.state, decisive.span, tuple(mentions))
 
 
 def _prevailing(text: str) -> Language:

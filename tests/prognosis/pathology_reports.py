@@ -1,0 +1,170 @@
+"""Report snippets as pathologists write them, made up for these tests, and what each states.
+
+Keys: `mm` the thicknesses as (value, qualifier), with the specimen as a third where there are several; `ulc`, `reg`,
+`situ`, `mar` states; `mit` (per mm2 or None, qualifier); `nodes` (positive, examined, state); `dist` distances to
+margins (value, direction); `sub` the present subtypes. A key that is left out must be not stated, or empty.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Case = tuple[str, dict[str, Any]]
+
+ENGLISH: tuple[Case, ...] = (
+    (
+        "Malignant melanoma, superficial spreading type, Breslow thickness 1.2 mm, Clark level IV, no ulceration, "
+        "mitotic rate 3/mm2. Regression absent. Margins clear: 4 mm lateral, 0.4 mm to the deep margin.",
+        {
+            "mm": [(1.2, "=")],
+            "ulc": "absent",
+            "mit": (3, "="),
+            "reg": "absent",
+            "mar": "absent",
+            "dist": [(4, "lateral"), (0.4, "deep")],
+            "sub": ["superficial_spreading"],
+        },
+    ),
+    ("Breslow thickness: at least 0.9 mm (transected at the deep margin).", {"mm": [(0.9, ">=")], "mar": "present"}),
+    ("Breslow depth <0.5 mm. Ulceration: not identified.", {"mm": [(0.5, "<")], "ulc": "absent"}),
+    ("Melanoma, 2.1 mm in thickness, ulcerated.", {"mm": [(2.1, "=")], "ulc": "present"}),
+    ("A 0.8 mm thick melanoma without ulceration or regression.", {"mm": [(0.8, "=")], "ulc": "absent", "reg": "absent"}),
+    ("Tumor thickness approximately 3.5 mm; ulceration present (2 mm wide).", {"mm": [(3.5, "~")], "ulc": "present"}),
+    ("Breslow's thickness 800 µm.", {"mm": [(0.8, "=")]}),
+    ("Breslow thickness 1200 um, Clark IV.", {"mm": [(1.2, "=")]}),
+    ("Breslow thickness 0.12 cm.", {"mm": [(1.2, "=")]}),
+    (
+        "Previous melanoma 2.1 mm in 2015. Now melanoma in situ, no invasion.",
+        {"situ": "present"},
+    ),
+    (
+        "Clinical history: melanoma of the back, Breslow 2.1 mm, ulcerated.\n"
+        "Microscopy: Scar without residual melanoma. Margins free.",
+        {"mar": "absent"},
+    ),
+    (
+        "History of nodular melanoma (Breslow 4.0 mm, ulcerated, 2009). Current lesion: Breslow thickness 0.6 mm.",
+        {"mm": [(0.6, "=")]},
+    ),
+    ("Depth of excision 8 mm. Breslow thickness 0.7 mm.", {"mm": [(0.7, "=")]}),
+    ("Skin ellipse 30 x 12 mm, thickness 8 mm. Melanoma, Breslow 1.1 mm.", {"mm": [(1.1, "=")]}),
+    (
+        "Macroscopic: Skin ellipse measuring 42 x 18 x 9 mm with an ulcerated nodule 12 mm in diameter.\n"
+        "Microscopic: Nodular melanoma, Breslow thickness 5.4 mm, ulceration present.",
+        {"mm": [(5.4, "=")], "ulc": "present", "sub": ["nodular"]},
+    ),
+    ("Distance to deep margin 0.4 mm.", {"dist": [(0.4, "deep")], "mar": "absent"}),
+    ("The lesion measures 7 mm in diameter; Breslow 0.45 mm.", {"mm": [(0.45, "=")]}),
+    ("Sections of 4 µm. Breslow thickness, measured from the granular layer, is 1.9 mm.", {"mm": [(1.9, "=")]}),
+    ("Ulceration cannot be excluded. Breslow 1.0 mm.", {"mm": [(1.0, "=")], "ulc": "uncertain"}),
+    ("Possible ulceration; thickness cannot be measured.", {"ulc": "uncertain"}),
+    ("No definite ulceration.", {"ulc": "uncertain"}),
+    ("Neither ulceration nor regression is seen.", {"ulc": "absent", "reg": "absent"}),
+    ("Non-ulcerated melanoma.", {"ulc": "absent"}),
+    ("Regression present but no ulceration.", {"ulc": "absent", "reg": "present"}),
+    ("No regression, ulceration present.", {"ulc": "present", "reg": "absent"}),
+    ("No lymphovascular invasion, perineural invasion, or ulceration.", {"ulc": "absent"}),
+    ("Ulcerated melanoma without regression.", {"ulc": "present", "reg": "absent"}),
+    ("There is no evidence of ulceration.", {"ulc": "absent"}),
+    (
+        "Tumor (Breslow) thickness: 1.4 mm\nUlceration: Absent\nMitotic rate: <1/mm2\nRegression: Present, <75%\n"
+        "Deep margin: Uninvolved by melanoma\n",
+        {"mm": [(1.4, "=")], "ulc": "absent", "mit": (1, "<"), "reg": "present", "mar": "absent"},
+    ),
+    ("Ulceration:\nNot identified\nBreslow thickness:\n2.25 mm\n", {"ulc": "absent", "mm": [(2.25, "=")]}),
+    ("Ulceration ....... yes\nRegression ....... no\n", {"ulc": "present", "reg": "absent"}),
+    ("Mitoses 5/10 HPF.", {"mit": (None, "=")}),
+    ("Mitotic rate: 0/mm2.", {"mit": (0, "=")}),
+    ("No mitoses identified.", {"mit": (0, "=")}),
+    ("Dermal mitotic rate less than 1 per mm².", {"mit": (1, "<")}),
+    ("Mitotic index: at least 6 mitoses per square millimetre.", {"mit": (6, ">=")}),
+    ("Occasional dermal mitoses are seen.", {"mit": (None, "=")}),
+    ("Sentinel lymph nodes: 1 of 3 positive.", {"nodes": [(1, 3, "present")]}),
+    ("Sentinel node biopsy (left axilla): two nodes, both negative for melanoma.", {"nodes": [(0, 2, "absent")]}),
+    ("Metastatic melanoma in one of four lymph nodes.", {"nodes": [(1, 4, "present")]}),
+    ("No metastasis in 2 sentinel lymph nodes.", {"nodes": [(0, 2, "absent")]}),
+    ("Sentinel lymph node biopsy is recommended.", {}),
+    ("SLN 0/2, non-sentinel nodes 0/7.", {"nodes": [(0, 2, "absent"), (0, 7, "absent")]}),
+    ("Melanoma extends to the deep margin.", {"mar": "present"}),
+    ("The margins are not involved.", {"mar": "absent"}),
+    ("Incompletely excised melanoma in situ, lentigo maligna type.", {"mar": "present", "situ": "present", "sub": ["lentigo_maligna"]}),
+    ("Lentigo maligna melanoma, Breslow 0.3 mm.", {"mm": [(0.3, "=")], "sub": ["lentigo_maligna_melanoma"]}),
+    ("Acral lentiginous melanoma of the heel, Breslow 2.8 mm, ulcerated.", {"mm": [(2.8, "=")], "ulc": "present", "sub": ["acral_lentiginous"]}),
+    ("Desmoplastic melanoma, 4.4 mm thick.", {"mm": [(4.4, "=")], "sub": ["desmoplastic"]}),
+    ("No desmoplastic component. SSM, 0.5 mm Breslow.", {"mm": [(0.5, "=")], "sub": ["superficial_spreading"]}),
+    (
+        "A) Left arm: melanoma, Breslow 0.6 mm, no ulceration.\nB) Back: melanoma, Breslow 3.2 mm, ulceration present.\n",
+        {"mm": [(0.6, "=", "A"), (3.2, "=", "B")], "ulc": "present"},
+    ),
+    ("Breslow thickness 0.8-1.0 mm.", {"mm": [(1.0, "<=")]}),
+    ("Satellite 0.3 mm in size, 1.5 mm from the tumour. Breslow 2.0 mm.", {"mm": [(2.0, "=")]}),
+    ("Breslow: 1.3", {"mm": [(None, "=")]}),
+    ("Breslow thickness cannot be determined. Closest margin 2 mm.", {"dist": [(2, None)], "mar": "absent"}),
+    ("pT2a. Peripheral margin 6 mm, deep margin 3 mm.", {"dist": [(6, "lateral"), (3, "deep")], "mar": "absent"}),
+    ("Benign intradermal naevus. No atypia.", {}),
+)
+
+GERMAN: tuple[Case, ...] = (
+    (
+        "Superfiziell spreitendes malignes Melanom, Tumordicke nach Breslow 0,8 mm, Clark-Level III, keine Ulzeration, "
+        "Mitoserate <1/mm². Abstand zum seitlichen Rand 5 mm. In sano exzidiert.",
+        {
+            "mm": [(0.8, "=")],
+            "ulc": "absent",
+            "mit": (1, "<"),
+            "mar": "absent",
+            "dist": [(5, "lateral")],
+            "sub": ["superficial_spreading"],
+        },
+    ),
+    ("Noduläres Melanom, Tumordicke 4,1 mm, ulzeriert.", {"mm": [(4.1, "=")], "ulc": "present", "sub": ["nodular"]}),
+    ("Tumordicke mindestens 1,1 mm, Clark-Level mind. IV.", {"mm": [(1.1, ">=")]}),
+    ("Mindestens eine Tumordicke von 2,0 mm.", {"mm": [(2.0, ">=")]}),
+    ("Tumordicke nach Breslow: ca. 1,5 mm.", {"mm": [(1.5, "~")]}),
+    ("Breslow-Index 0,35 mm, nicht ulzeriert, keine Regression.", {"mm": [(0.35, "=")], "ulc": "absent", "reg": "absent"}),
+    ("Ulzeration: nein. Regression: ja. Mitosen: 3 Mitosen/mm².", {"ulc": "absent", "reg": "present", "mit": (3, "=")}),
+    ("Ulzeration nicht nachweisbar.", {"ulc": "absent"}),
+    ("Fragliche Ulzeration.", {"ulc": "uncertain"}),
+    ("Verdacht auf Ulzeration, Tumordicke 1,0 mm.", {"ulc": "uncertain", "mm": [(1.0, "=")]}),
+    ("Eine Ulzeration ist nicht auszuschließen.", {"ulc": "uncertain"}),
+    ("V. a. noduläres Melanom.", {"sub": [], "sub_state": "uncertain"}),
+    ("Weder Ulzeration noch Regression.", {"ulc": "absent", "reg": "absent"}),
+    ("Exulzeriertes malignes Melanom mit Regression.", {"ulc": "present", "reg": "present"}),
+    ("Z. n. malignem Melanom 2015, Tumordicke 2,1 mm. Aktuell Melanoma in situ.", {"situ": "present"}),
+    (
+        "Klinische Angaben: Melanom am Rücken, Breslow 1,9 mm, ulzeriert.\nMikroskopie: Narbe, kein Resttumor. Ränder frei.",
+        {"mar": "absent"},
+    ),
+    ("Zustand nach Exzision eines Melanoms (Tumordicke 1,4 mm).\nJetzt tumorfreies Nachexzidat.", {}),
+    (
+        "Makroskopie: Hautspindel 35 x 14 mm, Dicke 9 mm, mit ulzeriertem Knoten.\nHistologie: Melanom, Tumordicke 3,3 mm.",
+        {"mm": [(3.3, "=")]},
+    ),
+    ("Exzisionstiefe 8 mm. Tumordicke 1,25 mm.", {"mm": [(1.25, "=")]}),
+    ("Abstand zum tiefen Schnittrand 0,4 mm.", {"dist": [(0.4, "deep")], "mar": "absent"}),
+    ("1,2 mm dickes Melanom, SSM-Typ.", {"mm": [(1.2, "=")], "sub": ["superficial_spreading"]}),
+    ("Invasionstiefe 900 µm.", {"mm": [(0.9, "=")]}),
+    ("Tumordicke: 0,7 mm (gemessen an 3 µm dicken Schnitten).", {"mm": [(0.7, "=")]}),
+    ("5 Mitosen/10 HPF.", {"mit": (None, "=")}),
+    ("Keine Mitosen.", {"mit": (0, "=")}),
+    ("Mitoserate: 2 pro mm2.", {"mit": (2, "=")}),
+    ("Einzelne dermale Mitosen.", {"mit": (None, "=")}),
+    ("Sentinel-Lymphknoten: 0/2.", {"nodes": [(0, 2, "absent")]}),
+    ("Wächterlymphknoten tumorfrei.", {"nodes": [(None, None, "absent")]}),
+    ("Metastase in 1 von 3 Lymphknoten.", {"nodes": [(1, 3, "present")]}),
+    ("Keine Lymphknotenmetastasen.", {"nodes": [(None, None, "absent")]}),
+    ("Eine Sentinel-Lymphknotenbiopsie wird empfohlen.", {}),
+    ("Der Tumor erreicht den seitlichen Schnittrand.", {"mar": "present"}),
+    ("Die Schnittränder sind tumorfrei.", {"mar": "absent"}),
+    ("Nicht in sano exzidiert.", {"mar": "present"}),
+    ("Der Tumor erreicht die Schnittränder nicht.", {"mar": "absent"}),
+    ("Lentigo maligna, randbildend.", {"mar": "present", "sub": ["lentigo_maligna"]}),
+    ("Akrolentiginöses Melanom, TD 2,2 mm.", {"mm": [(2.2, "=")], "sub": ["acral_lentiginous"]}),
+    (
+        "Präparat 1: Melanom, Tumordicke 0,4 mm.\nPräparat 2: Melanom, Tumordicke 1,7 mm, ulzeriert.",
+        {"mm": [(0.4, "=", "1"), (1.7, "=", "2")], "ulc": "present"},
+    ),
+    ("Tumordicke 0,9 mm, seitlicher Sicherheitsabstand 4 mm, zur Tiefe 6 mm.", {"mm": [(0.9, "=")], "dist": [(4, "lateral"), (6, "deep")], "mar": "absent"}),
+    ("Melanom mit einer Tumordicke von\n1,05 mm ohne\nUlzeration.", {"mm": [(1.05, "=")], "ulc": "absent"}),
+    ("Junktionaler Nävus ohne Atypien.", {}),
+)
