@@ -38,14 +38,30 @@ def clauses_of(text: str, terms: Terms) -> list[Clause]:
     label_starts = [start for start, _ in labels]
     history = terms.pattern("history")
     found: list[Clause] = []
-    for start, end in _told_of_this_tumour(text, terms):
-        if history.search(text, start, end):
-            continue
+    pieces = (
+        piece
+        for start, end in _told_of_this_tumour(text, terms)
+        for piece in _without_earlier(text, start, end, history)
+    )
+    for start, end in pieces:
         at = bisect_right(label_starts, start + _leading(text, start, end))
         specimen = labels[at - 1][1] if at else None
         cuts = [start, *(m.end() for m in re.compile(r",(?!\d)|(?<!\d),").finditer(text, start, end)), end]
         found += [Clause(a, b, start, end, specimen) for a, b in pairwise(cuts) if a < b]
     return found
+
+
+def _without_earlier(text: str, start: int, end: int, history: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """The sentence without what it tells of an earlier tumour: brackets around that, or else all of it."""
+    while (earlier := history.search(text, start, end)) is not None:
+        left = text.rfind("(", start, earlier.start())
+        right = text.find(")", earlier.end(), end)
+        if left < 0 or right < 0 or text.find(")", left, earlier.start()) >= 0:
+            return
+        yield start, left
+        start = right + 1
+    if start < end:
+        yield start, end
 
 
 def _leading(text: str, start: int, end: int) -> int:
@@ -125,6 +141,9 @@ def _runs_on(text: str, newline: int, terms: Terms) -> bool:
     after = text[newline + 1 : newline + 40].lstrip(" \t")
     if not before or not after or after[0] == "\n":
         return False
+    _, colon, entry = before.rpartition(":")
+    if colon and terms.pattern("no", "yes", "unsure", "unstated", "absent", "present").fullmatch(entry.strip()):
+        return False  # a line of a form: "ulceration: absent"
     last = before.rpartition(" ")[2]
     if before.endswith(":") or terms.pattern("common", "negation", "conjunction", "of").fullmatch(last):
         return True

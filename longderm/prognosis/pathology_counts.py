@@ -127,8 +127,12 @@ def node_statements(text: str, clauses: list[Clause], terms: Terms) -> list[Node
     for clause in clauses:
         for match in terms.pattern("node").finditer(text, clause.start, clause.end):
             left, right = max(clause.start, match.start() - _AROUND), min(clause.end, match.end() + _AROUND)
-            if clause.end < clause.sentence_end and not _tells(text, left, right, terms):
+            if not _tells(text, left, right, terms):
                 right = min(clause.sentence_end, match.end() + _AROUND)  # "2 lymph nodes, both free"
+                earlier = max(clause.sentence_start, match.start() - _AROUND)
+                free = terms.pattern("tumour_free").search(text, earlier, right)
+                if free is None and terms.pattern("metastasis").search(text, earlier, right):
+                    left = earlier  # "a metastasis, 12 mm wide, in a lymph node"
             nodes = _nodes(text, clause, match, left, right, terms)
             if nodes is not None:
                 found.setdefault((nodes.span.start, nodes.span.end), nodes)

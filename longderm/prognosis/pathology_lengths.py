@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from longderm.prognosis.pathology_clauses import Clause
 from longderm.prognosis.pathology_numbers import NUMBER, Measured, lengths_in, qualifier_of
+from longderm.prognosis.pathology_states import is_advice
 from longderm.prognosis.pathology_terms import Terms
 from longderm.prognosis.pathology_values import Length, Span
 
@@ -18,6 +19,9 @@ _KINDS = ("thickness", "generic_thickness", "margin", "deep", "lateral", "other_
 
 #: Characters around a general word for thickness in which a word for the specimen makes it the specimen's.
 _BESIDE = 60
+
+#: Characters between a length and a word for thickness that explains it: "to a depth of 3.0 mm (Breslow)".
+_DIRECTLY = 3
 
 #: Characters between "Breslow" and a number without a unit that is its entry in a form.
 _ENTRY = re.compile(rf"[\s:=|._(-]{{1,12}}(?P<value>{NUMBER})(?![\d.,]*\d|\s?(?:[a-zA-Zµμ%/²x×:-]|\.\d))")
@@ -57,7 +61,7 @@ def tumour_lengths(text: str, clauses: list[Clause], terms: Terms) -> tuple[list
                     between = [other.end for other, _ in bound if other.end <= anchor.start]
                     found = replace(found, qualifier=qualifier_of(text, max([left, *between]), anchor.start, terms))
                 thickness.append(found)
-            elif anchor.kind == "margin":
+            elif anchor.kind == "margin" and not is_advice(text, clause, terms):
                 margins.append(replace(found, direction=_direction(text, clause, anchor, length, terms)))
         used = {anchor for _, anchor in bound}
         open_anchor = next((anchor for anchor in reversed(free) if anchor not in used), None)
@@ -83,6 +87,7 @@ def _anchors(text: str, clause: Clause, terms: Terms) -> list[_Anchor]:
     )
     kept: list[_Anchor] = []
     margin_near = any(anchor.kind == "margin" for anchor in found)
+    margin_near = margin_near or terms.pattern("clear").search(text, clause.start, clause.end) is not None
     macroscopic = terms.pattern("macroscopic")
     for anchor in found:
         if kept and anchor.start < kept[-1].end:
@@ -111,7 +116,8 @@ def _bind(
         while at < len(anchors) and anchors[at].end <= length.start:
             at += 1
         following = lengths[index + 1].start if index + 1 < len(lengths) else None
-        if at - 1 > taken:
+        beside = at < len(anchors) and anchors[at].kind == "thickness" and anchors[at].start - length.end <= _DIRECTLY
+        if at - 1 > taken and not (beside and anchors[at - 1].kind != "thickness"):
             taken = at - 1
             bound.append((length, anchors[taken]))
         elif at < len(anchors) and max(at, taken + 1) == at and (following is None or anchors[at].start < following):

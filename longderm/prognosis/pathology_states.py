@@ -19,7 +19,7 @@ _NEAR = 32
 _FILLING = re.compile(r"[\s:=|._(\[–-]{1,40}")
 
 _SIGNS: dict[str, State] = {"+": "present", "-": "absent", "–": "absent"}
-_SIGN = re.compile(r"\s{0,20}:\s{0,20}([+–-])(?=\s|$|[.,;)])|\s{0,20}\(([+–-])\)")
+_SIGN = re.compile(r"\s{0,20}:\s{0,20}([+–-])(?=\s|$|[.,;)])|\s{0,20}\(([+–-])\)|\s{1,20}([+–-])(?=$|[.,;\n])")
 
 
 def mentions_of(text: str, clauses: list[Clause], pattern: re.Pattern[str], terms: Terms) -> Iterator[Mention]:
@@ -27,7 +27,14 @@ def mentions_of(text: str, clauses: list[Clause], pattern: re.Pattern[str], term
     for clause in clauses:
         for match in pattern.finditer(text, clause.start, clause.end):
             state, start, end = state_of(text, clause, match.start(), match.end(), terms)
-            yield Mention(state, Span(start, end), clause.specimen)
+            if state != "not_stated":
+                yield Mention(state, Span(start, end), clause.specimen)
+
+
+def is_advice(text: str, clause: Clause, terms: Terms) -> bool:
+    """Whether a clause, or its sentence before it, says what should be done: that is no finding."""
+    start = max(clause.sentence_start, clause.start - _BEFORE)
+    return terms.pattern("advice").search(text, start, clause.end) is not None
 
 
 def state_of(text: str, clause: Clause, start: int, end: int, terms: Terms) -> tuple[State, int, int]:
@@ -65,11 +72,16 @@ def _entry(text: str, clause: Clause, end: int, terms: Terms) -> tuple[State, in
     """State and end of the entry, and whether more than a blank sets it apart from its label."""
     sign = _SIGN.match(text, end, min(clause.end, end + _BEHIND))
     if sign:
-        return _SIGNS[sign[1] or sign[2]], sign.end(), True
+        return _SIGNS[sign[1] or sign[2] or sign[3]], sign.end(), True
     filling = _FILLING.match(text, end, min(clause.end, end + _BEHIND))
     if filling is None:
         return None
-    names: tuple[tuple[str, State], ...] = (("unsure", "uncertain"), ("no", "absent"), ("yes", "present"))
+    names: tuple[tuple[str, State], ...] = (
+        ("unstated", "not_stated"),
+        ("unsure", "uncertain"),
+        ("no", "absent"),
+        ("yes", "present"),
+    )
     for name, state in names:
         word = terms.pattern(name).match(text, filling.end(), clause.end)
         if word:

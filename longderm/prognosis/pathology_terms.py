@@ -15,14 +15,14 @@ from longderm.prognosis.pathology_values import Language
 Words = tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object per language, known by its identity: patterns are cached by it
 class Terms:
     """The words of one language (or of several together).
 
     Anchors, which say what a length is of: `thickness`, `generic_thickness` (unless macroscopic words stand beside it),
     `margin`, `deep`, `lateral`, `other_length`. Findings: `ulceration`, `regression`, `in_situ`, `mitosis`, `node`,
-    `sentinel`, and the subtypes. States: `negation` and `doubt` stand before, `no`/`yes`/`unsure` right behind (as in a
-    form), `absent`/`present`/`doubtful` anywhere behind; `breaker` ends the reach of a negation.
+    `sentinel`, and the subtypes. States: `negation` and `doubt` stand before, `no`/`yes`/`unsure`/`unstated` right
+    behind (as in a form), `absent`/`present`/`doubtful` anywhere behind; `breaker` ends the reach of a negation.
     """
 
     thickness: Words = ()
@@ -58,6 +58,8 @@ class Terms:
     no: Words = ()
     yes: Words = ()
     unsure: Words = ()
+    unstated: Words = ()
+    advice: Words = ()
     absent: Words = ()
     present: Words = ()
     doubtful: Words = ()
@@ -82,17 +84,19 @@ class Terms:
 
     def pattern(self, *names: str) -> re.Pattern[str]:
         """A pattern of whole words of the fields named; it matches nothing where they are empty."""
-        return _pattern(tuple(word for name in names for word in getattr(self, name)))
+        return _pattern(self, names)
 
 
 @cache
-def _pattern(words: Words) -> re.Pattern[str]:
+def _pattern(terms: Terms, names: tuple[str, ...]) -> re.Pattern[str]:
+    words: list[str] = [word for name in names for word in getattr(terms, name)]
     if not words:
         return re.compile(r"(?!)")
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     return re.compile(r"(?<!\w)(?:" + "|".join(longest_first) + r")(?!\w)", re.IGNORECASE)
 
 
+@cache
 def terms_of(language: Language | None) -> Terms:
     """The table of a language; of both where it is None (clinics mix them)."""
     from longderm.prognosis.pathology_terms_de import GERMAN

@@ -97,7 +97,7 @@ GERMAN = Terms(
     of=(r"von",),
     metastasis=(
         *(
-            r"metasta(?:se|sen|tisch\w{0,3})",
+            r"\w{0,20}metasta(?:se|sen|tisch\w{0,3})",
             r"positiv(?:e[rsn]?)?",
             r"befall(?:en)?(?:e[rsn]?)?",
             r"lymphknotenmetastasen?",
@@ -195,6 +195,9 @@ GERMAN = Terms(
         ),
         *(r"unklar", r"unsicher", r"unbekannt", r"verdacht"),
     ),
+    unstated=(r"entfällt", r"nicht angegeben", r"k\.? ?a\.?", r"keine angaben?"),
+    # what is to be done is no finding: "Nachexzision mit 1 cm Sicherheitsabstand empfohlen"
+    advice=(r"empfohlen", r"empfehlen", r"empfehlung", r"geplant", r"angeraten", r"sollte", r"anzustreben"),
     absent=(
         *(r"nicht (?:nachweisbar|vorhanden|erkennbar|nachgewiesen|gesehen|sichtbar|zu erkennen|dargestellt)", r"fehlt"),
         *(r"fehlen", r"liegt nicht vor", r"lässt sich nicht nachweisen", r"lassen sich nicht nachweisen"),

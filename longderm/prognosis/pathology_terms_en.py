@@ -160,6 +160,9 @@ ENGLISH = Terms(
         ),
         *(r"questionable", r"possible", r"not (?:assessable|evaluable|assessed)", r"uncertain", r"suspected"),
     ),
+    unstated=(r"n/a", r"not applicable", r"not (?:stated|reported|given|recorded)"),
+    # what is to be done is no finding: "re-excision with a 10 mm margin is recommended"
+    advice=(r"recommend(?:s|ed|ation)?", r"advi[sc]ed?", r"suggest(?:s|ed)? re-?excision", r"planned", r"should be"),
     absent=(
         *(
             r"(?:is|are|was|were) not (?:identified|seen|present|detected|evident|found|observed)",

@@ -12,7 +12,7 @@ from longderm.errors import UsageError
 from longderm.prognosis.pathology_clauses import Clause, clauses_of
 from longderm.prognosis.pathology_counts import mitotic_rates, node_statements
 from longderm.prognosis.pathology_lengths import tumour_lengths
-from longderm.prognosis.pathology_states import mentions_of, state_of
+from longderm.prognosis.pathology_states import is_advice, mentions_of, state_of
 from longderm.prognosis.pathology_terms import Terms, terms_of
 from longderm.prognosis.pathology_values import (
     SUBTYPES,
@@ -49,7 +49,7 @@ def read_pathology(text: str, language: Language | None = None) -> PathologyFind
         ulceration=summarise(list(mentions_of(text, clauses, terms.pattern("ulceration"), terms))),
         mitoses=tuple(mitotic_rates(text, clauses, terms)),
         nodes=tuple(node_statements(text, clauses, terms)),
-        margins=summarise(_margins(text, clauses, distances, terms)),
+        margins=summarise(_margins(text, clauses, distances, terms), strongest=True),
         margin_distances=tuple(distances),
         subtype=_subtype(text, clauses, terms),
         in_situ=summarise(list(mentions_of(text, clauses, terms.pattern("in_situ"), terms))),
@@ -67,7 +67,7 @@ def _margins(text: str, clauses: list[Clause], distances: list[Length], terms: T
         involved = terms.pattern("involved").search(text, start, end)
         excised = [m for m in (clear, involved) if m is not None and _names_excision(m.group())]
         told = [m for m in (clear, involved) if m is not None]
-        if not told or (margin is None and not excised):
+        if not told or (margin is None and not excised) or is_advice(text, clause, terms):
             continue
         if terms.pattern("node", "sentinel").search(text, start, end) and margin is None:
             continue

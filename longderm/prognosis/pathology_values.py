@@ -133,8 +133,11 @@ SUBTYPES = (
 )
 
 
-def summarise(mentions: list[Mention]) -> Finding:
-    """The finding that mentions add up to, as `Finding` says."""
+def summarise(mentions: list[Mention], strongest: bool = False) -> Finding:
+    """The finding that mentions add up to, as `Finding` says.
+
+    `strongest`: they speak of several places (one margin clear, another not), so they do not contradict each other.
+    """
     if not mentions:
         return Finding()
     states: set[State] = set()
@@ -142,7 +145,7 @@ def summarise(mentions: list[Mention]) -> Finding:
     for mention in mentions:
         by_specimen.setdefault(mention.specimen, set()).add(mention.state)
     for told in by_specimen.values():
-        states.add("uncertain" if {"present", "absent"} <= told else _strongest(told))
+        states.add("uncertain" if {"present", "absent"} <= told and not strongest else _strongest(told))
     state = _strongest(states)
     span = next((m.span for m in mentions if m.state == state), mentions[0].span)
     return Finding(state, span, tuple(mentions))
