@@ -162,14 +162,14 @@ def _nodes(text: str, clause: Clause, node: re.Match[str], left: int, right: int
     count = re.search(
         rf"(?<![\w./,])({_COUNT})\s{{1,3}}(?:\w{{1,20}}\s){{0,2}}$", text[left : node.start()], re.IGNORECASE
     )
-    examined = int(_number(count[1])) if count else None
+    counted = int(_number(count[1])) if count else 0
     start = min(m.start() for m in (free, tumour, node) if m is not None)
     end = max(m.end() for m in (free, tumour, node) if m is not None)
     if count:
         start = min(start, left + count.start())
     if free is not None:
-        positive = 0 if examined else None
-        return Nodes("absent", positive, examined or None, sentinel, Span(start, end), clause.specimen)
+        numbers = (0, counted) if counted else (None, None)
+        return Nodes("absent", *numbers, sentinel, Span(start, end), clause.specimen)
     return Nodes("present", None, None, sentinel, Span(start, end), clause.specimen)
 
 

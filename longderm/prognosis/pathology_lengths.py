@@ -46,6 +46,7 @@ def tumour_lengths(text: str, clauses: list[Clause], terms: Terms) -> tuple[list
         anchors = _anchors(text, clause, terms)
         lengths = list(lengths_in(text, clause.start, clause.end, terms))
         bound, free = _bind(anchors, lengths, pending)
+        before = clause.start  # the end of the length before this one
         for length, anchor in bound:
             found = Length(
                 length.value_mm,
@@ -58,11 +59,11 @@ def tumour_lengths(text: str, clauses: list[Clause], terms: Terms) -> tuple[list
                 left = max(clause.start, anchor.start - 30)
                 if found.qualifier == "=" and anchor.start < length.start:
                     # "at least Breslow 1.2 mm", "mindestens eine Tumordicke von 1,2 mm"
-                    between = [other.end for other, _ in bound if other.end <= anchor.start]
-                    found = replace(found, qualifier=qualifier_of(text, max([left, *between]), anchor.start, terms))
+                    found = replace(found, qualifier=qualifier_of(text, max(left, before), anchor.start, terms))
                 thickness.append(found)
             elif anchor.kind == "margin" and not is_advice(text, clause, terms):
                 margins.append(replace(found, direction=_direction(text, clause, anchor, length, terms)))
+            before = length.end
         used = {anchor for _, anchor in bound}
         open_anchor = next((anchor for anchor in reversed(free) if anchor not in used), None)
         if open_anchor is not None and open_anchor.kind == "thickness" and not lengths:

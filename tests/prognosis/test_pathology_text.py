@@ -128,7 +128,7 @@ FRAMES = {
 }
 
 
-@pytest.mark.parametrize(("first", "second"), product(FRAMES, FRAMES))
+@pytest.mark.parametrize(("first", "second"), list(product(FRAMES, FRAMES)))
 def test_the_state_of_one_finding_does_not_spill_over_to_the_next(first, second):
     for one, other in product(FRAMES[first], FRAMES[second]):
         for terms in TERMS.values():
