@@ -41,8 +41,9 @@ from longderm.prognosis.staging import T_CATEGORIES
 #: of mm). Outside lies a code for "not known" (99.9), another unit or a slip.
 BRESLOW_MM = (0.01, 60.0)
 
-#: A thickness column in which most values lie below the first and some above the second mixes mm and micrometres.
-_MOST_BELOW_MM, _SOME_ABOVE_MM = 20.0, 100.0
+#: A thickness below the first is in mm (no melanoma is thinner than 20 micrometres and thought worth measuring), one
+#: above the second in micrometres (none is 100 mm thick): a column that holds both mixes units.
+_SURELY_MM, _SURELY_UM = 20.0, 100.0
 
 #: What the other numbers can be at most. Mitoses per mm2: a high-power field filled with them; nodes: all of a body's
 #: large basins taken out; age: as long as people live.
@@ -143,7 +144,7 @@ def _read(
     name: str, column: Column, order: DateOrder | None, as_of: date | None
 ) -> tuple[Sequence[Any], list[Problem]]:
     if name in ("patient", "lesion"):
-        return [None if is_missing(cell) else str(cell).strip() for cell in column.cells], []
+        return [None if is_missing(cell) else _identifier(cell) for cell in column.cells], []
     if name in _WORDS:
         return read_words(column, _WORDS[name])
     if name.endswith("_date"):
@@ -163,6 +164,11 @@ def _read(
     return scaled, problems
 
 
+def _identifier(cell: Cell) -> str:
+    """An identifier as text: 7.0, as a number beside gaps becomes, is 7."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+
+
 def _read_event(column: Column) -> tuple[Sequence[Any], list[Problem]]:
     """Kinds of events; truth values where most cells say only yes or no (then all must)."""
     words = [truth_text(cell) for cell in column.cells if not is_missing(cell)]
@@ -174,19 +180,20 @@ def _read_event(column: Column) -> tuple[Sequence[Any], list[Problem]]:
 def _read_thickness(column: Column) -> tuple[Sequence[Any], list[Problem]]:
     values, problems = read_numbers(column, "mm")
     numbers = [v for v in values if isinstance(v, float)]
-    if numbers and median(numbers) > _SOME_ABOVE_MM:
-        mend = f"{len(numbers)} values, most above {_SOME_ABOVE_MM:g}: micrometres? write them in mm (800 um is 0.8)"
+    some_in_mm = any(v < _SURELY_MM for v in numbers)
+    if numbers and not some_in_mm and median(numbers) > _SURELY_UM:
+        mend = f"{len(numbers)} values, most above {_SURELY_UM:g}: micrometres? write them in mm (800 um is 0.8)"
         return [BAD if isinstance(v, float) else v for v in values], [
             *problems,
             Problem("unit", mend, column=column.name),
         ]
-    mixed = sum(v < _MOST_BELOW_MM for v in numbers) * 2 > len(numbers)
     low, high = BRESLOW_MM
     checked: list[float | Bad | None] = []
     for at, value in enumerate(values):
         if isinstance(value, float) and not low <= value <= high:
-            if value >= _SOME_ABOVE_MM and mixed:
-                problem = "units_mixed", f"micrometres among mm? then write {value / 1000:g}"
+            if value >= _SURELY_UM and some_in_mm:
+                mend = f"micrometres among mm? then write {value / 1000:g}; empty where it means that nothing is known"
+                problem = "units_mixed", mend
             elif value == 0:
                 problem = "impossible_thickness", "a melanoma in situ has no thickness: empty, and Tis in t_category"
             else:

@@ -168,8 +168,8 @@ def _nodes(text: str, clause: Clause, node: re.Match[str], left: int, right: int
     if count:
         start = min(start, left + count.start())
     if free is not None:
-        numbers = (0, counted) if counted else (None, None)
-        return Nodes("absent", *numbers, sentinel, Span(start, end), clause.specimen)
+        span = Span(start, end)
+        return Nodes("absent", 0 if counted else None, counted or None, sentinel, span, clause.specimen)
     return Nodes("present", None, None, sentinel, Span(start, end), clause.specimen)
 
 
