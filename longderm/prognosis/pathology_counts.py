@@ -50,6 +50,9 @@ _NO_AREA = "counted without an area"
 _PER_FIELD = "counted per high-power field, whose area is not stated"
 _BY_WORD = "described by a word"
 
+#: Characters behind a comma in which the entry of "mitoses," stands.
+_BEHIND_COMMA = 40
+
 #: Characters around a word for lymph nodes in which their count and state stand.
 _AROUND = 150
 
@@ -66,13 +69,16 @@ def mitotic_rates(text: str, clauses: list[Clause], terms: Terms) -> list[Mitoti
 
 def _rate(text: str, clause: Clause, mitosis: re.Match[str], terms: Terms) -> MitoticRate | None:
     per_area, per_field, plain = _rate_patterns(terms)
-    found = per_area.search(text, clause.start, clause.end)
+    found = per_area.search(text, clause.start, clause.end) or _area_first(terms).search(text, clause.start, clause.end)
+    if found is None and text[mitosis.end() : clause.end].strip() == ",":  # "mitoses, 1 per mm2"
+        found = per_area.match(text, clause.end + 1, min(clause.sentence_end, clause.end + _BEHIND_COMMA))
     if found is not None:
         qualifier = qualifier_of(text, clause.start, found.start(), terms)
-        area = number_of(found["area"]) if found["area"] else 1.0
+        groups = found.groupdict()
+        area = number_of(groups["area"]) if groups.get("area") else 1.0
         if area > 0:
             value = round(_number(found["value"]) / area, 6)
-            if found["lower"]:
+            if groups.get("lower"):
                 qualifier = "<="
             return _counted(value, qualifier, Span(found.start("value"), found.end()), clause)
     found = per_field.search(text, clause.start, clause.end)
@@ -104,6 +110,16 @@ def _counted(value: float, qualifier: Qualifier, span: Span, clause: Clause) -> 
     if qualifier in ("<", "<="):
         state = "uncertain" if value <= 1 else "present"  # "<1/mm2" holds none as well as a few
     return MitoticRate(state, value, qualifier, span, clause.specimen)
+
+
+@cache
+def _area_first(terms: Terms) -> re.Pattern[str]:
+    """ "Per mm2 there are 2 mitoses"."""
+    per, square, mitosis = (terms.pattern(name).pattern for name in ("per", "square_mm", "mitosis"))
+    area = rf"{per}\s{{1,3}}(?:mm\s?(?:²|2|\^2)|{square})"
+    return re.compile(
+        rf"{area}\s{{1,3}}(?:\w{{1,15}}\s){{0,4}}?(?P<value>{_ANY_NUMBER})\s{{1,3}}{mitosis}", re.IGNORECASE
+    )
 
 
 @cache

@@ -130,6 +130,9 @@ def _bind(
 
 
 def _direction(text: str, clause: Clause, anchor: _Anchor, length: Measured, terms: Terms) -> str | None:
+    for name in ("deep", "lateral"):
+        if terms.pattern(name).fullmatch(text, anchor.start, anchor.end):
+            return name
     left, right = min(anchor.start, length.start), max(anchor.end, length.end)
     left, right = max(clause.start, left - 25), min(clause.end, right + 25)
     near = [

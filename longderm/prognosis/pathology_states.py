@@ -74,8 +74,12 @@ def _entry(text: str, clause: Clause, end: int, terms: Terms) -> tuple[State, in
     if sign:
         return _SIGNS[sign[1] or sign[2] or sign[3]], sign.end(), True
     filling = _FILLING.match(text, end, min(clause.end, end + _BEHIND))
+    comma = filling is None and text[end : clause.end].strip() == ","
+    if comma:  # "ulceration, absent; mitoses, ...": the entry is a clause of its own
+        filling = re.compile(r",\s{1,5}").match(text, end, clause.sentence_end)
     if filling is None:
         return None
+    limit = clause.sentence_end if comma else clause.end
     names: tuple[tuple[str, State], ...] = (
         ("unstated", "not_stated"),
         ("unsure", "uncertain"),
@@ -83,8 +87,8 @@ def _entry(text: str, clause: Clause, end: int, terms: Terms) -> tuple[State, in
         ("yes", "present"),
     )
     for name, state in names:
-        word = terms.pattern(name).match(text, filling.end(), clause.end)
-        if word:
+        word = terms.pattern(name).match(text, filling.end(), limit)
+        if word and (not comma or text[word.end() : word.end() + 1] in ("", ",", ";", ".", "\n", ")")):
             return state, word.end(), filling.group() != " "
     return None
 

@@ -117,7 +117,8 @@ GERMAN = Terms(
     ),
     clear=(
         *(
-            r"(?:tumor)?frei(?:e[rsn]?)?",
+            r"(?:tumor|melanom)?frei(?:e[rsn]?)?",
+            r"in toto (?:exzidiert|entfernt)",
             r"in sano",
             r"im gesunden",
             r"vollständig (?:exzidiert|entfernt|reseziert)",

@@ -204,6 +204,71 @@ ENGLISH: tuple[Case, ...] = (
     ("Recommend re-excision with 1 cm margin. Breslow 0.9 mm.", {"mm": [(0.9, "=")]}),
     ("Wide local excision with 2 cm margins is advised.", {}),
     ("Recommend wide excision with a margin of 10 mm.", {}),
+    (
+        (
+            "CLINICAL INFORMATION\n"
+            "62M. Pigmented lesion L calf, changing. Previous melanoma R shoulder 2011 (Breslow 0.9 mm).\n"
+            "\n"
+            "MACROSCOPIC DESCRIPTION\n"
+            "Skin ellipse 28 x 11 mm excised to a depth of 7 mm. Central brown lesion 9 x 7 mm, 2 mm "
+            "from nearest margin.\n"
+            "\n"
+            "MICROSCOPIC DESCRIPTION\n"
+            "Sections show an asymmetrical melanocytic proliferation with pagetoid spread. The\n"
+            "tumour invades the reticular dermis. There is no ulceration. Two dermal mitoses per\n"
+            "mm2 are seen. Early regression is noted at the edge. No lymphovascular invasion.\n"
+            "The lesion is clear of the lateral margin by 3.4 mm and of the deep margin by 4 mm.\n"
+            "\n"
+            "DIAGNOSIS\n"
+            "Left calf, excision: MALIGNANT MELANOMA, SUPERFICIAL SPREADING TYPE.\n"
+            "Breslow thickness 1.15 mm, Clark level IV. pT2a.\n"
+        ),
+        {
+            "mm": [(1.15, "=")],
+            "ulc": "absent",
+            "mit": (2, "="),
+            "reg": "present",
+            "mar": "absent",
+            "dist": [(3.4, "lateral"), (4, "deep")],
+            "sub": ["superficial_spreading"],
+        },
+    ),
+    (
+        (
+            "SYNOPTIC REPORT - MELANOMA OF THE SKIN\n"
+            "Procedure: Excision\n"
+            "Tumor site: Back\n"
+            "Histologic type: Nodular melanoma\n"
+            "Maximum tumor (Breslow) thickness (mm): 3.7 mm\n"
+            "Ulceration: Present\n"
+            "  Extent of ulceration (mm): 4 mm\n"
+            "Anatomic (Clark) level: IV\n"
+            "Mitotic rate: 9 mitoses per mm2\n"
+            "Microsatellite(s): Not identified\n"
+            "Lymphovascular invasion: Not identified\n"
+            "Neurotropism: Not identified\n"
+            "Tumor regression: Not identified\n"
+            "Margins: All margins negative for invasive melanoma\n"
+            "  Distance from closest peripheral margin: 8 mm\n"
+            "Regional lymph nodes: 1/4 sentinel nodes positive\n"
+        ),
+        {
+            "mm": [(3.7, "=")],
+            "ulc": "present",
+            "mit": (9, "="),
+            "reg": "absent",
+            "mar": "absent",
+            "dist": [(8, "lateral")],
+            "nodes": [(1, 4, "present")],
+            "sub": ["nodular"],
+        },
+    ),
+    (
+        "Malignant melanoma; Breslow, 0.92 mm; ulceration, absent; mitoses, 1 per mm2.",
+        {"mm": [(0.92, "=")], "ulc": "absent", "mit": (1, "=")},
+    ),
+    ("Metastatic melanoma in lymph node, 22 mm, extranodal extension present.", {"nodes": [(None, None, "present")]}),
+    ("Residual melanoma in situ at the 3 o'clock margin.", {"situ": "present", "mar": "present"}),
 )
 
 GERMAN: tuple[Case, ...] = (
@@ -327,4 +392,42 @@ GERMAN: tuple[Case, ...] = (
         {"mit": (1, "="), "ulc": "uncertain", "reg": "absent"},
     ),
     ("Tumordicke 1,0 bis 1,2 mm.", {"mm": [(1.2, "<=")]}),
+    (
+        (
+            "Klinische Angaben:\n"
+            "Z. n. MM Rücken 2010. Jetzt V. a. MM Unterschenkel links.\n"
+            "\n"
+            "Makroskopie:\n"
+            "Hautexzidat 24 x 10 x 6 mm mit zentralem, 8 mm großem, exulzeriertem Herd.\n"
+            "\n"
+            "Mikroskopie:\n"
+            "Asymmetrisch aufgebauter melanozytärer Tumor mit pagetoidem Muster. Keine Ulzeration.\n"
+            "Pro mm² finden sich 2 Mitosen. Im Randbereich Zeichen der Regression. Der Tumor ist\n"
+            "seitlich mit mindestens 4 mm und zur Tiefe mit 3 mm Abstand im Gesunden entfernt.\n"
+            "\n"
+            "Diagnose:\n"
+            "Malignes Melanom, superfiziell spreitender Typ, Tumordicke nach Breslow 0,95 mm,\n"
+            "Clark-Level IV, pT1b.\n"
+        ),
+        {
+            "mm": [(0.95, "=")],
+            "ulc": "absent",
+            "mit": (2, "="),
+            "reg": "present",
+            "mar": "absent",
+            "dist": [(4, "lateral"), (3, "deep")],
+            "sub": ["superficial_spreading"],
+        },
+    ),
+    (
+        "Malignes Melanom (Typ: SSM, TD: 1,4 mm, CL: IV, Ulz.: nein, Mitosen: 2/mm²).",
+        {"mm": [(1.4, "=")], "mit": (2, "="), "sub": ["superficial_spreading"]},
+    ),
+    ("Sentinel-LK-Biopsie: 2 LK, davon 1 mit Metastase.", {"nodes": [(None, None, "present")]}),
+    ("Die Läsion ist in toto exzidiert, Schnittränder melanomfrei.", {"mar": "absent"}),
+    ("Tumor 0,3 mm vom basalen Schnittrand entfernt.", {"dist": [(0.3, "deep")], "mar": "absent"}),
+    (
+        "Die vertikale Tumordicke beträgt 2,05 mm; eine Ulzeration liegt nicht vor.",
+        {"mm": [(2.05, "=")], "ulc": "absent"},
+    ),
 )
