@@ -73,14 +73,14 @@ def _rate(text: str, clause: Clause, mitosis: re.Match[str], terms: Terms) -> Mi
     if found is None and text[mitosis.end() : clause.end].strip() == ",":  # "mitoses, 1 per mm2"
         found = per_area.match(text, clause.end + 1, min(clause.sentence_end, clause.end + _BEHIND_COMMA))
     if found is not None:
-        qualifier = qualifier_of(text, clause.start, found.start(), terms)
         groups = found.groupdict()
+        qualifier = qualifier_of(text, clause.start, found.start("value"), terms)
         area = number_of(groups["area"]) if groups.get("area") else 1.0
         if area > 0:
             value = round(_number(found["value"]) / area, 6)
             if groups.get("lower"):
                 qualifier = "<="
-            return _counted(value, qualifier, Span(found.start("value"), found.end()), clause)
+            return _counted(value, qualifier, Span(found.start(), found.end()), clause)
     found = per_field.search(text, clause.start, clause.end)
     if found is not None:
         state: State = "absent" if _number(found["value"]) == 0 else "present"

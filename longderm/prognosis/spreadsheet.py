@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def _decode(data: bytes) -> tuple[str, list[str]]:
 
 
 def _read_csv(text: str, facts: list[str]) -> tuple[Spreadsheet, list[Problem]]:
-    first = next(line for line in text.splitlines() if line.strip())
+    first = next((line for line in re.split(r"[\r\n]", text) if line.strip()), "")
     delimiter = max(_DELIMITERS, key=first.count)
     declared = first.strip().lower()
     if declared.startswith("sep=") and len(first.strip()) == 5:  # the line by which Excel says the delimiter

@@ -8,7 +8,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from longderm.archive.clinical_file import read_clinical_file
@@ -377,6 +377,10 @@ def test_any_table_is_read_or_refused_with_a_list(names, data):
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
+@example(b"\x0b")
+@example(b"sep=")
+@example(b'"')
+@example(b"\xff\xfe\x00")
 def test_any_bytes_are_read_or_refused_with_a_list(data):
     try:
         read_outcomes(data)
