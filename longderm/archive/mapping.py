@@ -19,6 +19,8 @@ extension = ".jpg"             # what the image column leaves out
 ignore = ["masks/*"]           # files that are no photos
 [events]                       # columns of the events table
 date = "date_of_surgery"
+[outcomes]                     # columns of the table of clinical outcomes
+time_days = "time"
 """
 
 from __future__ import annotations
@@ -66,10 +68,47 @@ EVENT_COLUMNS: dict[str, tuple[str, ...]] = {
     "diagnosis": ("diagnosis",),
 }
 
+#: What the table of clinical outcomes says, and the columns it is found under without a mapping: ISIC's where it has
+#: one. A time in days counts from the origin (the diagnosis of the primary).
+OUTCOME_COLUMNS: dict[str, tuple[str, ...]] = {
+    "patient": ("patient_id",),
+    "lesion": ("lesion_id",),
+    "sex": ("sex",),
+    "age": ("age_approx", "age"),
+    "thickness_mm": ("mel_thick_mm",),
+    "ulceration": ("mel_ulcer",),
+    "mitoses": ("mel_mitotic_index",),
+    "t_category": ("t_category",),
+    "stage": ("stage", "ajcc_stage"),
+    "nodes_positive": ("nodes_positive",),
+    "nodes_examined": ("nodes_examined",),
+    "origin_date": ("origin_date", "diagnosis_date", "date_of_diagnosis"),
+    "event": ("event", "event_kind"),
+    "event_date": ("event_date",),
+    "time_days": ("time_days", "event_days"),
+    "time_months": ("time_months",),
+    "time_years": ("time_years",),
+    "recurrence_kind": ("recurrence_kind",),
+    "recurrence_date": ("recurrence_date",),
+    "recurrence_days": ("recurrence_days",),
+    "recurrence_local_date": ("recurrence_local_date",),
+    "recurrence_local_days": ("recurrence_local_days",),
+    "recurrence_locoregional_date": ("recurrence_locoregional_date",),
+    "recurrence_locoregional_days": ("recurrence_locoregional_days",),
+    "recurrence_distant_date": ("recurrence_distant_date",),
+    "recurrence_distant_days": ("recurrence_distant_days",),
+    "death_cause": ("death_cause", "cause_of_death"),
+    "death_date": ("death_date", "date_of_death"),
+    "death_days": ("death_days",),
+    "vital_status": ("vital_status",),
+    "last_follow_up_date": ("last_follow_up_date", "last_followup_date", "date_of_last_follow_up"),
+    "last_follow_up_days": ("last_follow_up_days", "last_followup_days"),
+}
+
 #: Fields that a default may not fill: they tell one image from another.
 _NOT_DEFAULT = ("image", "patient", "lesion", "lesion_uid")
 
-_SECTIONS = ("columns", "values", "defaults", "identity", "files", "events")
+_SECTIONS = ("columns", "values", "defaults", "identity", "files", "events", "outcomes")
 
 
 @dataclass(frozen=True)
@@ -80,6 +119,7 @@ class SourceMapping:
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
     patient_per_lesion: bool = False
     undated_repeat: bool = False
     archive_wide_lesions: bool = False
@@ -115,6 +155,7 @@ def read_mapping(path: Path) -> SourceMapping:
     defaults = _words(plain, "defaults", _named(IMAGE_COLUMNS), problems)
     problems += [f"[defaults] {name} cannot be the same for all images" for name in defaults if name in _NOT_DEFAULT]
     events = _words(plain, "events", _named(EVENT_COLUMNS), problems)
+    outcomes = _words(plain, "outcomes", _named(OUTCOME_COLUMNS), problems)
     identity = _section(plain, "identity", problems)
     files = _section(plain, "files", problems)
     kinds: list[tuple[dict[str, Any], str, dict[str, type[Any]]]] = [
@@ -145,6 +186,7 @@ def read_mapping(path: Path) -> SourceMapping:
         values=values,
         defaults=defaults,
         events=events,
+        outcomes=outcomes,
         patient_per_lesion=identity.get("patient_per_lesion", False),
         undated_repeat=identity.get("undated_repeat", False),
         archive_wide_lesions=scope == "archive",
@@ -181,7 +223,7 @@ def _words(plain: dict[str, Any], title: str, allowed: dict[str, str], problems:
 
 
 def _values(plain: dict[str, Any], problems: list[str]) -> dict[str, dict[str, str]]:
-    allowed = _named(IMAGE_COLUMNS) | _named(EVENT_COLUMNS)
+    allowed = _named(IMAGE_COLUMNS) | _named(EVENT_COLUMNS) | _named(OUTCOME_COLUMNS)
     found: dict[str, dict[str, str]] = {}
     for name, words in _section(plain, "values", problems).items():
         if name not in allowed:
