@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from longderm.archive import live_photos
-from longderm.models import Release, load_release
+from longderm.models import Release
+from longderm.models.in_use import InUse, releases_in_use
 from longderm.schema import TABLES
 from longderm.settings import Settings
 from longderm.store import Store, current_rows
@@ -110,17 +111,11 @@ class Work:
 
 
 class Fingerprinter:
-    """Makes the fingerprints of one set of settings and releases."""
+    """Makes the fingerprints of one set of settings and of the releases that a store uses under them."""
 
-    def __init__(self, settings: Settings) -> None:
-        versions = {
-            "segmentation": settings.segmentation_version,
-            "quality": settings.quality_version,
-            "change": settings.change_version,
-        }
-        self.releases: dict[str, Release] = {
-            kind: load_release(kind, version, settings.registry_dir) for kind, version in sorted(versions.items())
-        }
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        self.in_use: dict[str, InUse] = releases_in_use(settings, store)
+        self.releases: dict[str, Release] = {kind: used.release for kind, used in self.in_use.items()}
 
     def __call__(self, stage: str, *upstream: Any) -> str:
         """First 32 hex characters of SHA-256 over the stage and what it stands on."""
@@ -131,7 +126,7 @@ class Fingerprinter:
 
 def find_work(store: Store, settings: Settings) -> Work:
     """Compare what the settings and inputs ask for with what the store holds."""
-    fingerprint = Fingerprinter(settings)
+    fingerprint = Fingerprinter(settings, store)
     photos = _by_key(live_photos(store.current("photos"), store.current("files")), "photo_id")
     lesions = _by_key(store.current("lesions"), "lesion_id")
     events = _group(store.current("events").to_pylist(), "lesion_id")
