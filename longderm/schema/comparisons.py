@@ -109,6 +109,7 @@ COMPARISON_TABLES = [
             ("verdict", pa.string(), "issued, issued_with_caveat, abstained or out_of_scope"),
             ("rule", pa.string(), "name of the rule that decided"),
             ("reasons", STRINGS, "in words"),
+            ("rules_fired", STRINGS, "names of all rules that fired, in the order of the rules"),
         ],
     ),
 ]

@@ -33,8 +33,8 @@ CODE_VERSIONS = {
     "measures": 2,
     "alignments": 5,
     "changes": 3,
-    "decisions": 2,
-    "trajectories": 1,
+    "decisions": 3,
+    "trajectories": 2,
 }
 
 #: The release each stage computes with.
@@ -58,7 +58,8 @@ DEVICE_CLASS = "cpu"
 
 #: The scale of a photo: what its metadata state in `photos`, what it is measured by in `scales`.
 SCALE_COLUMNS = ("px_per_mm", "px_per_mm_source", "px_per_mm_error")
-_OPTICS = ("modality", "polarised", "contact", "caveats")
+#: What decisions read of a photo's row.
+_OF_PHOTO = ("modality", "polarised", "contact", "caveats", "content_hash", "laterality", "width_px", "height_px")
 
 Row = dict[str, Any]
 
@@ -84,7 +85,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Work:
-    """The plan over a store: what should be there (`expected`: stage -> key -> fingerprint), and what is missing."""
+    """The plan over a store: what should be there (`expected`: stage -> key -> fingerprint), and what is missing.
+
+    in_use: kind -> the release that the stages use, and whether it is approved.
+    """
 
     photos: dict[str, Row]
     lesions: dict[str, Row]
@@ -94,6 +98,7 @@ class Work:
     expected: dict[str, dict[str, str]]
     pending: dict[str, tuple[str, ...]]
     rows: dict[str, dict[str, Row]] = field(repr=False)
+    in_use: dict[str, InUse] = field(repr=False)
 
     @property
     def nothing(self) -> bool:
@@ -156,11 +161,12 @@ def find_work(store: Store, settings: Settings) -> Work:
     judged = [photo for photo_id, photo in photos.items() if photo_id in rows["quality"] and photo["lesion_id"]]
     series = best_series(judged, rows["quality"])
     pairs = {pair.pair_id: pair for visits in series.values() for pair in plan_pairs(visits)}
+    approved = [[kind, used.release.digest, used.approved_digest] for kind, used in fingerprint.in_use.items()]
     of_lesion: dict[str, list[str]] = defaultdict(list)
     for pair_id, pair in sorted(pairs.items()):
         both = (pair.baseline, pair.followup)
         ids = [photo["photo_id"] for photo in both]
-        facts = [_pick(photo, (*_OPTICS, "content_hash")) for photo in both]
+        facts = [_pick(photo, _OF_PHOTO) for photo in both]
         scales = [expected["scales"][i] for i in ids]
         align = fingerprint("alignments", [expected["masks"][i] for i in ids], scales, pair.policy, pair.interval_days)
         change = fingerprint("changes", align, [[expected["measures"][i], expected["previews"][i]] for i in ids])
@@ -174,6 +180,8 @@ def find_work(store: Store, settings: Settings) -> Work:
             lesion["special_site"],
             [_pick(event, ("event_id", "event_day", "event_kind")) for event in events.get(pair.lesion_id, ())],
             [photo["acquisition_day"] for photo in both],
+            same_patient(pair, lesion),
+            approved,
         )
         expected["alignments"][pair_id], expected["changes"][pair_id] = align, change
         expected["decisions"][pair_id] = decide
@@ -188,7 +196,13 @@ def find_work(store: Store, settings: Settings) -> Work:
     for stage in PAIR_STAGES + LESION_STAGES:
         settle(stage)
     pending = {stage: tuple(sorted(set(expected[stage]) - set(rows[stage]))) for stage in STAGES}
-    return Work(photos, lesions, events, pairs, _trajectory_series(series), expected, pending, rows)
+    in_use = fingerprint.in_use
+    return Work(photos, lesions, events, pairs, _trajectory_series(series), expected, pending, rows, in_use)
+
+
+def same_patient(pair: Pair, lesion: Row) -> bool:
+    """Both photos and the lesion are of one patient."""
+    return len({pair.baseline["patient_id"], pair.followup["patient_id"], lesion["patient_id"]}) == 1
 
 
 def plan_pairs(visits: Sequence[Row]) -> list[Pair]:

@@ -242,7 +242,7 @@ def test_a_promoted_release_whose_folder_is_swapped_for_a_sound_other_one_is_ref
     promote_release("change/9.0.0", settings, store, WHO)
     held = store.releases_folder / "change" / "9.0.0"
     shutil.rmtree(held)
-    with pytest.raises(RefusedError, match="not there any more.*rollback change"):
+    with pytest.raises(RefusedError, match=r"not there any more.*rollback change"):
         releases_in_use(settings, store)
     load_release.cache_clear()
     shutil.copytree(make_release(tmp_path, alpha=0.2), held)
