@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from longderm.governance.facts import EventFact, Facts, PhotoFacts, ReleaseFact
 from longderm.governance.flag import LONG_TERM_RULES, SHORT_TERM_RULES
-from longderm.governance.pair import RELEASE_RULES, RULES, decide
+from longderm.governance.pair import RELEASE_RULES, RULES, decide, withheld_by
 from longderm.governance.rule import Decision, Rule
 from longderm.governance.trajectory import TRAJECTORY_RULES, decide_trajectory
 
@@ -28,4 +28,5 @@ __all__ = [
     "Rule",
     "decide",
     "decide_trajectory",
+    "withheld_by",
 ]

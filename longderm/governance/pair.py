@@ -142,7 +142,7 @@ RULES: tuple[Rule, ...] = (
     Rule("issued_with_caveat", release.range_not_stated),
 )
 
-#: The rules that judge the releases and not the pair: whoever fits a release from pairs leaves these aside.
+#: The rules that judge the releases, or that there is a score at all, and not the pair itself.
 RELEASE_RULES = frozenset(
     {
         "interval_not_calibrated",
@@ -155,3 +155,14 @@ RELEASE_RULES = frozenset(
         "not_scored",
     }
 )
+
+
+def withheld_by(change: Change | None, facts: Facts) -> str | None:
+    """The first rule that withholds this pair whatever release judges it, or None: such pairs a release is fitted on.
+
+    `change` may have deltas alone; without one the rules that read them are not asked.
+    """
+    for rule, _ in ask(RULES, change, facts):
+        if rule.verdict != "issued_with_caveat" and rule.name not in RELEASE_RULES:
+            return rule.name
+    return None
