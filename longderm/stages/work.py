@@ -61,6 +61,9 @@ SCALE_COLUMNS = ("px_per_mm", "px_per_mm_source", "px_per_mm_error")
 #: What decisions read of a photo's row.
 _OF_PHOTO = ("modality", "polarised", "contact", "caveats", "content_hash", "laterality", "width_px", "height_px")
 
+#: What a decision records of its grounds: long, and nothing is computed from it.
+_RECORDS = ("facts", "thresholds")
+
 Row = dict[str, Any]
 
 
@@ -140,7 +143,8 @@ def find_work(store: Store, settings: Settings) -> Work:
 
     def settle(stage: str) -> None:
         (key,) = TABLES[stage].key
-        rows[stage] = _by_key(current_rows(stage, store.table(stage), expected[stage]), key)
+        current = current_rows(stage, store.table(stage), expected[stage])
+        rows[stage] = _by_key(current.drop_columns([name for name in _RECORDS if name in current.column_names]), key)
 
     for photo_id, photo in photos.items():
         image = photo["content_hash"]
