@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
+from longderm.command_options import AsJson, AsOf, StoreUri
+from longderm.command_options import print_summary as _print
+from longderm.command_options import read_settings as _settings
 from longderm.errors import LongdermError, UsageError
-
-if TYPE_CHECKING:
-    from longderm.settings import Settings
+from longderm.registry_commands import registry
 
 app = App(
     name="longderm",
@@ -23,9 +23,6 @@ app = App(
     version_flags=["--version"],
 )
 
-StoreUri = Annotated[str, Parameter(name="--store", help="Folder of the store.")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object instead of text.")]
-AsOf = Annotated[date | None, Parameter(name="--as-of", help="The day that counts as today, YYYY-MM-DD.")]
 Mapping = Annotated[Path | None, Parameter(name="--mapping", help="TOML file that maps foreign column names.")]
 Metadata = Annotated[
     Path | None, Parameter(name="--metadata", help="CSV of the photos; metadata.csv is found by itself.")
@@ -37,6 +34,7 @@ Pattern = Annotated[
 
 train = App(name="train", help="Train a network on a folder of photos, on the CPU or a GPU.")
 app.command(train)
+app.command(registry)
 
 
 @app.command
@@ -323,30 +321,12 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
-def _settings(as_of: date | None) -> Settings:
-    from pydantic import ValidationError
-
-    from longderm.settings import Settings
-
-    try:
-        return Settings(as_of=as_of) if as_of else Settings()
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, p['loc']))}: {p['msg']} (found {p['input']!r})" for p in error.errors()
-        )
-        raise UsageError(f"settings (LONGDERM_... or longderm.toml): {problems}") from None
-
-
 def _source(source: str, mapping: Path | None, metadata: Path | None, events: Path | None, pattern: str | None) -> Any:
     from longderm.stages.source import Source
 
     described = {"mapping": mapping, "metadata": metadata, "events": events}
     texts = {name: str(path) if path else None for name, path in described.items()}
     return Source(source, **texts, pattern=pattern).absolute()
-
-
-def _print(summary: dict[str, Any], as_json: bool, text: str) -> None:
-    print(json.dumps(summary, sort_keys=True) if as_json else text)
 
 
 def _raise_for_failures(summary: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longderm.errors import SourceNotFoundError
+from longderm.models.in_use import releases_in_use
 from longderm.settings import Settings
 from longderm.stages.run import Run, finish_nothing_new, is_nothing_new, link_folder
 from longderm.stages.source import Source
@@ -69,10 +70,7 @@ def write_report(store: str | Path, settings: Settings, out: Path, patient_id: s
         as_of_days=days,
         followup_months=settings.followup_months,
         longderm_version=version("longderm"),
-        models={
-            "segmentation": settings.segmentation_version,
-            "change": settings.change_version,
-        },
+        models={kind: used.release.version for kind, used in releases_in_use(settings, opened).items()},
         simulated=_is_simulated(tables),
     )
     return write_reports(tables, opened.read_object, out, context=context, patient_id=patient_id)

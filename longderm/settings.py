@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+#: Kind -> the packaged release that the stages use where neither a setting nor the store's promotions name another.
+PACKAGED_VERSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "change": "0.1.0",
+        "quality": "0.1.0",
+        "segmentation": "0.2.0",
+    }
+)
 
 
 class Settings(BaseSettings):
@@ -22,9 +33,15 @@ class Settings(BaseSettings):
     registry_dir: Path | None = Field(
         default=None, description="another registry of released models than the packaged one"
     )
-    segmentation_version: str = Field(default="0.2.0", description="release that draws the masks")
-    quality_version: str = Field(default="0.1.0", description="release that expects the error of measurement")
-    change_version: str = Field(default="0.1.0", description="release that scores change")
+    segmentation_version: str | None = Field(
+        default=None, description="release that draws the masks; it wins over one promoted in the store"
+    )
+    quality_version: str | None = Field(
+        default=None, description="release that expects the error of measurement; it wins over a promoted one"
+    )
+    change_version: str | None = Field(
+        default=None, description="release that scores change; it wins over a promoted one"
+    )
     max_megapixels: float = Field(default=80.0, gt=0, description="a photo with more is quarantined as too_large")
     followup_months: float = Field(default=12.0, gt=0, description="a lesion not seen for longer is listed as overdue")
     as_of: date | None = Field(default=None, description="the day that counts as today; default: the local date")

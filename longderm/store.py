@@ -3,6 +3,7 @@
     STORE/longderm.json       schema version and the id of the key its pseudonyms were made with
     STORE/tables/<name>/      one Delta table each (see `longderm.schema`)
     STORE/objects/ab/<hash>   derived images, named by content hash
+    STORE/releases/<kind>/<version>/   released models that were added to this store
     STORE/lock                held by the one process that commits
 
 Rows are appended and never overwritten. A *current view* picks one row per entity: for entity tables the highest
@@ -95,6 +96,11 @@ class Store:
                 f"the store at {self.root} was made with key {self.key_id}, the link table holds {key_id}; "
                 "name the right link table with LONGDERM_LINK_DIR"
             )
+
+    @property
+    def releases_folder(self) -> Path:
+        """The folder of the releases that were added to this store; there is none before the first."""
+        return self.root / "releases"
 
     # -- tables ------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ def photo_row(photo: Candidate) -> Row:
     """A row of `photos`."""
     record, claims = photo.record, photo.record.claims
     copied = ("content_hash", "file_ref", "format", "height_px", "photo_id", "width_px")
-    said = ("age_approx", "contact", "device", "magnification", "modality", "polarised")
+    said = ("age_approx", "contact", "device", "laterality", "magnification", "modality", "polarised")
     scale = ("px_per_mm", "px_per_mm_source", "px_per_mm_error")
     return {
         **{name: getattr(record, name) for name in copied},

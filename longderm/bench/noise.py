@@ -24,7 +24,8 @@ from longderm.bench.processes import one_thread_processes
 from longderm.bench.registration_pairs import Tier
 from longderm.bench.rephotography import Nuisance
 from longderm.change.calibration import fit_release
-from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of
+from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of, to_delta
+from longderm.change.familiar import fit_range, levels_of
 from longderm.errors import UsageError
 from longderm.models.releases import write_hashes
 
@@ -112,6 +113,13 @@ def fit(rows: list[Row]) -> tuple[dict[str, Any], dict[str, list[Row]]]:
         if not row["changed"]:
             one_each.setdefault(row["patient"], row)
     config = fit_release(stable, changed, [_observations(row) for row in one_each.values()], ALPHA)
+    within = fit_range(
+        [levels for row in parts["fit"] for levels in row.get("levels", ())],
+        [row["levels"] for row in one_each.values() if row.get("levels")],
+        sorted(row["interval_days"] for row in one_each.values() if row.get("interval_days") is not None),
+    )
+    if within is not None:
+        config["in_distribution"] = within
     model = NoiseModel.from_config(config)
     scored = []
     for row in parts["report"]:
@@ -224,16 +232,17 @@ def _observe(photos: tuple[Photo, Photo], interval_days: int | None) -> Row:
     """What the pipeline measures between two photos, and the rule that would withhold it."""
     import cv2
 
+    from longderm.change import Change
     from longderm.change.common_view import build_common_view
     from longderm.change.maps import compare_maps
     from longderm.change.score import observe, scale_of
-    from longderm.governance import Facts, PhotoFacts, decide
+    from longderm.governance import Facts, PhotoFacts, withheld_by
     from longderm.imaging import assess_quality, measure, segment
     from longderm.registration import align, prepare
 
     cv2.setNumThreads(1)
     masks = [segment(photo) for photo in photos]
-    facts = [
+    told = [
         PhotoFacts(
             modality=photo.meta.modality,
             quality_score=assess_quality(photo).score,
@@ -243,34 +252,40 @@ def _observe(photos: tuple[Photo, Photo], interval_days: int | None) -> Row:
             mask_found=mask.found,
             mask_touches_border=mask.touches_border,
             mask_confidence=mask.confidence,
+            mask_share=float(mask.mask.mean()),
         )
         for photo, mask in zip(photos, masks, strict=True)
     ]
     alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
-    decision = decide(
-        None,
-        Facts(
-            baseline=facts[0],
-            followup=facts[1],
-            interval_days=interval_days,
-            undated_repeat=interval_days is None,
-            special_site=None,
-            same_pixels=False,
-            events=(),
-            alignment_accepted=alignment.accepted,
-            alignment_confidence=alignment.confidence,
-            alignment_reason=alignment.reason,
-            alpha=ALPHA,
-        ),
+    facts = Facts(
+        baseline=told[0],
+        followup=told[1],
+        interval_days=interval_days,
+        undated_repeat=interval_days is None,
+        special_site=None,
+        same_pixels=False,
+        events=(),
+        alignment_accepted=alignment.accepted,
+        alignment_confidence=alignment.confidence,
+        alignment_reason=alignment.reason,
+        alpha=ALPHA,
+        same_patient=True,
     )
-    # Without a change every rule but the last can be asked: "not_scored" means that nothing else stands against it.
-    if decision.rule != "not_scored" or alignment.matrix is None:
-        return {"withheld": decision.rule, "observations": {}}
+    withheld = withheld_by(None, facts)
+    if withheld is not None or alignment.matrix is None:
+        return {"withheld": withheld or "alignment_refused", "observations": {}}
     matrix = np.asarray(alignment.matrix, dtype=np.float64)
     view = build_common_view(photos[0], photos[1], matrix, (masks[0].mask, masks[1].mask))
     taken = (measure(photos[0], masks[0]), measure(photos[1], masks[1]))
     found = observe(taken, compare_maps(view), scale_of(matrix))
-    return {"withheld": None, "observations": {o.measure: round(o.value, 6) for o in found}}
+    # Now that there are differences, the rules that look at them can be asked.
+    bare = NoiseModel({}, {}, 0.0, (), ALPHA)
+    deltas = tuple(to_delta(observation, bare) for observation in found)
+    withheld = withheld_by(Change(None, None, (), deltas, None, None, None, ""), facts)
+    if withheld is not None:
+        return {"withheld": withheld, "observations": {}}
+    levels = [{name: round(value, 4) for name, value in levels_of(measured).items()} for measured in taken]
+    return {"withheld": None, "observations": {o.measure: round(o.value, 6) for o in found}, "levels": levels}
 
 
 def _observations(row: Row) -> list[Observation]:

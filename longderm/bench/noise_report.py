@@ -11,6 +11,7 @@ import numpy as np
 
 from longderm.bench.statistics import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, auroc
 from longderm.change.calibration import SIZE_SHARE_MAX
+from longderm.change.familiar import LEVELS
 
 Row = dict[str, Any]
 Statistic = Callable[[Sequence[Row]], float]
@@ -124,6 +125,7 @@ def write_card(path: Path, version: str, command: str, config: dict[str, Any], f
         "|---|---|---|---|---|---|",
         *noise,
         "",
+        *_range_lines(config.get("in_distribution")),
         "## Figures on other patients, simulated unless said otherwise [value, 95% interval over patients]",
         "",
         *(f"- {name}: {value}" for name, value in figures.items()),
@@ -135,3 +137,23 @@ def write_card(path: Path, version: str, command: str, config: dict[str, Any], f
         "Licence: Apache-2.0.",
     ]
     path.write_text("\n".join(lines) + "\n")
+
+
+def _range_lines(within: dict[str, Any] | None) -> list[str]:
+    """What photos the release was calibrated on, as the card says it."""
+    if within is None:
+        return ["It states no range of photos that it was calibrated on: results carry a caveat that says so.", ""]
+    days = within["interval_days"]
+    return [
+        "## What it was calibrated on",
+        "",
+        "`in_distribution`: a photo lies as far out as its farthest level, in robust SDs of the photos of the fit.",
+        f"Of {within['pairs']} calibration pairs 99% lie within {within['unusual']:.1f} (beyond it a result carries a",
+        f"caveat) and all within {within['far']:.1f} (beyond it a result is withheld)."
+        + (f" Dated pairs were {days[0]} to {days[1]} days apart." if days else ""),
+        "",
+        "| level | median [Lab] | SD |",
+        "|---|---|---|",
+        *(f"| {LEVELS[name]} | {v['median']:.1f} | {v['spread']:.1f} |" for name, v in within["levels"].items()),
+        "",
+    ]

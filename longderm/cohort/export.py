@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longderm.errors import AccessError, UsageError
+from longderm.models.in_use import releases_in_use
 from longderm.schema import RUN_TIME_COLUMNS, SCHEMA_VERSION, TABLES
 from longderm.stages.run import link_folder
 from longderm.stages.work import current_tables
@@ -25,8 +26,8 @@ from longderm.store import Store
 if TYPE_CHECKING:
     from longderm.settings import Settings
 
-#: The tables of an export. The ledger stays at home: it says when files were written.
-EXPORTED = tuple(name for name in TABLES if name not in ("files", "runs", "previews"))
+#: The tables of an export. The ledger stays at home: it says when files were written; so do the logs, which name staff.
+EXPORTED = tuple(name for name in TABLES if name not in ("files", "runs", "promotions", "previews"))
 
 #: Columns that hold an identifier of the store, keyed anew.
 _IDENTIFIERS = {
@@ -77,7 +78,7 @@ def export_cohort(store: str | Path, settings: Settings, out: Path, project: str
             "schema_version": SCHEMA_VERSION,
             "project": project,
             "delta_versions": versions,
-            "releases": {"segmentation": settings.segmentation_version, "change": settings.change_version},
+            "releases": {kind: used.release.version for kind, used in releases_in_use(settings, opened).items()},
             "rows": {name: len(table) for name, table in tables.items()},
             "sha256": {f"{name}.parquet": _sha256(out / f"{name}.parquet") for name in tables},
         }

@@ -8,19 +8,25 @@ rule pass that needs it.
 
 from __future__ import annotations
 
-from longderm.governance.facts import EventFact, Facts, PhotoFacts
-from longderm.governance.pair import RULES, decide
+from longderm.governance.facts import EventFact, Facts, PhotoFacts, ReleaseFact
+from longderm.governance.flag import LONG_TERM_RULES, SHORT_TERM_RULES
+from longderm.governance.pair import RELEASE_RULES, RULES, decide, withheld_by
 from longderm.governance.rule import Decision, Rule
 from longderm.governance.trajectory import TRAJECTORY_RULES, decide_trajectory
 
 __all__ = [
+    "LONG_TERM_RULES",
+    "RELEASE_RULES",
     "RULES",
+    "SHORT_TERM_RULES",
     "TRAJECTORY_RULES",
     "Decision",
     "EventFact",
     "Facts",
     "PhotoFacts",
+    "ReleaseFact",
     "Rule",
     "decide",
     "decide_trajectory",
+    "withheld_by",
 ]

@@ -81,6 +81,12 @@ COMPARISON_TABLES = [
             ("rule", pa.string(), "name of the rule that decided"),
             ("reasons", STRINGS, "in words"),
             ("flagged", pa.bool_(), "issued, and the change is above the noise: to be looked at"),
+            ("rules_fired", STRINGS, "names of all rules that fired, in the order of the rules"),
+            ("flag_rule", pa.string(), "what the change counts as in its protocol, or null where it is not flagged"),
+            ("facts", pa.string(), "every value that the rules looked at, as JSON with sorted names; no identifier"),
+            ("thresholds", pa.string(), "every threshold of the rules, as JSON with sorted names"),
+            ("rules_hash", pa.string(), "SHA-256 of the rules' names, verdicts, meanings, thresholds and sources"),
+            ("releases", STRINGS, "the releases it rests on, each as kind/version:digest"),
         ],
     ),
     table(
@@ -103,6 +109,7 @@ COMPARISON_TABLES = [
             ("verdict", pa.string(), "issued, issued_with_caveat, abstained or out_of_scope"),
             ("rule", pa.string(), "name of the rule that decided"),
             ("reasons", STRINGS, "in words"),
+            ("rules_fired", STRINGS, "names of all rules that fired, in the order of the rules"),
         ],
     ),
 ]

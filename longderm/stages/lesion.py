@@ -9,12 +9,13 @@ from dataclasses import asdict
 from typing import Any
 
 from longderm.change import Change, Delta, VisitMeasure, fit_trajectory, relative_areas
-from longderm.governance import Decision, EventFact, Facts, PhotoFacts, decide, decide_trajectory
-from longderm.governance.pair import QUALITY_MIN
+from longderm.change.familiar import LEVELS, distance_of
+from longderm.governance import Decision, EventFact, Facts, PhotoFacts, ReleaseFact, decide, decide_trajectory
+from longderm.governance.photos import QUALITY_MIN
 from longderm.models import Release
 from longderm.schema import RESULT_COLUMNS
 from longderm.stages.place import BatchResult, rounded
-from longderm.stages.work import Pair, Row, Work
+from longderm.stages.work import Pair, Row, Work, same_patient
 
 #: Stages whose failure on a photo is a fact about its pairs.
 _PHOTO_FAILURES = ("quality", "masks", "measures")
@@ -39,6 +40,12 @@ def run_decisions(work: Work, release: Release) -> BatchResult:
                 "rule": decision.rule,
                 "reasons": list(decision.reasons),
                 "flagged": decision.flagged,
+                "rules_fired": list(decision.rules_fired),
+                "flag_rule": decision.flag_rule,
+                "facts": decision.facts,
+                "thresholds": decision.thresholds,
+                "rules_hash": decision.rules_hash,
+                "releases": list(decision.releases),
             }
         )
         result.entities += 1
@@ -91,7 +98,8 @@ def _trajectory(work: Work, visits: tuple[Row, ...], pairs: list[Pair], release:
     decision = decide_trajectory(trajectory, [_read_decision(row) for row in decisions.values()])
     fitted = {name: value for name, value in asdict(trajectory).items() if name in _TRAJECTORY_FIELDS}
     reasons = [*trajectory.reasons, *(r for r in decision.reasons if r not in trajectory.reasons)]
-    return rounded(fitted) | {"verdict": decision.verdict, "rule": decision.rule, "reasons": reasons}
+    decided = {"verdict": decision.verdict, "rule": decision.rule, "reasons": reasons}
+    return rounded(fitted) | decided | {"rules_fired": list(decision.rules_fired)}
 
 
 def _facts(work: Work, pair: Pair, release: Release) -> Facts:
@@ -115,9 +123,11 @@ def _facts(work: Work, pair: Pair, release: Release) -> Facts:
         for event in work.events.get(pair.lesion_id, ())
         if event["event_kind"] is not None  # else the events table has withdrawn it
     )
+    within = release.config.get("in_distribution") or {}
+    interval = within.get("interval_days")
     return Facts(
-        baseline=_photo_facts(work, pair.baseline),
-        followup=_photo_facts(work, pair.followup),
+        baseline=_photo_facts(work, pair.baseline, within),
+        followup=_photo_facts(work, pair.followup, within),
         interval_days=pair.interval_days,
         undated_repeat=pair.policy == "repeat",
         special_site=work.lesions[pair.lesion_id]["special_site"],
@@ -130,11 +140,25 @@ def _facts(work: Work, pair: Pair, release: Release) -> Facts:
         alignment_cautions=tuple(alignment.get("cautions") or ()),
         failures=tuple(failures),
         alpha=release.config["alpha"],
+        same_patient=same_patient(pair, work.lesions[pair.lesion_id]),
+        releases=tuple(
+            ReleaseFact(name=used.release.name, digest=used.release.digest, approved_digest=used.approved_digest)
+            for used in work.in_use.values()
+        ),
+        calibration_pairs=len(release.config["calibration_scores"]),
+        unusual_distance=within.get("unusual"),
+        far_distance=within.get("far"),
+        calibrated_interval_days=None if interval is None else (interval[0], interval[1]),
     )
 
 
-def _photo_facts(work: Work, photo: Row) -> PhotoFacts:
+def _photo_facts(work: Work, photo: Row, within: Mapping[str, Any]) -> PhotoFacts:
+    """`within`: the block `in_distribution` of the change release's config, empty where it has none."""
     quality, mask = work.rows["quality"][photo["photo_id"]], work.rows["masks"][photo["photo_id"]]
+    measured = work.rows["measures"][photo["photo_id"]]
+    levels = {name: measured[name] for name in LEVELS if measured[name] is not None}
+    lies = distance_of(levels, within.get("levels", {}))
+    area_px, photo_px = measured["area_px"], photo["width_px"] * photo["height_px"]
     scale = work.scale(photo)
     return PhotoFacts(
         modality=photo["modality"],
@@ -150,6 +174,10 @@ def _photo_facts(work: Work, photo: Row) -> PhotoFacts:
         mask_touches_border=mask["touches_border"],
         mask_confidence=mask["confidence"],
         mask_reason=mask["reason"],
+        mask_share=None if area_px is None else area_px / photo_px,
+        laterality=photo["laterality"],
+        distance=None if lies is None else lies[0],
+        farthest=None if lies is None else lies[1],
     )
 
 

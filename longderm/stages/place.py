@@ -45,8 +45,8 @@ class Place:
         return _open_store(self.store)
 
     def fingerprinter(self) -> Fingerprinter:
-        """The releases of the settings, loaded once per worker."""
-        return _fingerprinter(self.settings.model_dump_json())
+        """The releases in use, loaded once per worker and decision on releases."""
+        return _fingerprinter(self.settings.model_dump_json(), self.store, self.open_store().version("promotions"))
 
     def read(self, photo: Row) -> Photo:
         """The photo of a row of `photos`, read from the archive.
@@ -154,8 +154,8 @@ def _open_store(uri: str) -> Store:
 
 
 @lru_cache(maxsize=4)
-def _fingerprinter(settings: str) -> Fingerprinter:
-    return Fingerprinter(Settings.model_validate_json(settings))
+def _fingerprinter(settings: str, store: str, promotions: int) -> Fingerprinter:
+    return Fingerprinter(Settings.model_validate_json(settings), _open_store(store))
 
 
 def _resolve(link_dir: str, file_ref: str) -> Path | None:

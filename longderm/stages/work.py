@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from longderm.archive import live_photos
-from longderm.models import Release, load_release
+from longderm.models import Release
+from longderm.models.in_use import InUse, releases_in_use
 from longderm.schema import TABLES
 from longderm.settings import Settings
 from longderm.store import Store, current_rows
@@ -32,8 +33,8 @@ CODE_VERSIONS = {
     "measures": 2,
     "alignments": 5,
     "changes": 3,
-    "decisions": 2,
-    "trajectories": 1,
+    "decisions": 3,
+    "trajectories": 2,
 }
 
 #: The release each stage computes with.
@@ -57,7 +58,11 @@ DEVICE_CLASS = "cpu"
 
 #: The scale of a photo: what its metadata state in `photos`, what it is measured by in `scales`.
 SCALE_COLUMNS = ("px_per_mm", "px_per_mm_source", "px_per_mm_error")
-_OPTICS = ("modality", "polarised", "contact", "caveats")
+#: What decisions read of a photo's row.
+_OF_PHOTO = ("modality", "polarised", "contact", "caveats", "content_hash", "laterality", "width_px", "height_px")
+
+#: What a decision records of its grounds: long, and nothing is computed from it.
+_RECORDS = ("facts", "thresholds")
 
 Row = dict[str, Any]
 
@@ -83,7 +88,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Work:
-    """The plan over a store: what should be there (`expected`: stage -> key -> fingerprint), and what is missing."""
+    """The plan over a store: what should be there (`expected`: stage -> key -> fingerprint), and what is missing.
+
+    in_use: kind -> the release that the stages use, and whether it is approved.
+    """
 
     photos: dict[str, Row]
     lesions: dict[str, Row]
@@ -93,6 +101,7 @@ class Work:
     expected: dict[str, dict[str, str]]
     pending: dict[str, tuple[str, ...]]
     rows: dict[str, dict[str, Row]] = field(repr=False)
+    in_use: dict[str, InUse] = field(repr=False)
 
     @property
     def nothing(self) -> bool:
@@ -110,17 +119,11 @@ class Work:
 
 
 class Fingerprinter:
-    """Makes the fingerprints of one set of settings and releases."""
+    """Makes the fingerprints of one set of settings and of the releases that a store uses under them."""
 
-    def __init__(self, settings: Settings) -> None:
-        versions = {
-            "segmentation": settings.segmentation_version,
-            "quality": settings.quality_version,
-            "change": settings.change_version,
-        }
-        self.releases: dict[str, Release] = {
-            kind: load_release(kind, version, settings.registry_dir) for kind, version in sorted(versions.items())
-        }
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        self.in_use: dict[str, InUse] = releases_in_use(settings, store)
+        self.releases: dict[str, Release] = {kind: used.release for kind, used in self.in_use.items()}
 
     def __call__(self, stage: str, *upstream: Any) -> str:
         """First 32 hex characters of SHA-256 over the stage and what it stands on."""
@@ -131,7 +134,7 @@ class Fingerprinter:
 
 def find_work(store: Store, settings: Settings) -> Work:
     """Compare what the settings and inputs ask for with what the store holds."""
-    fingerprint = Fingerprinter(settings)
+    fingerprint = Fingerprinter(settings, store)
     photos = _by_key(live_photos(store.current("photos"), store.current("files")), "photo_id")
     lesions = _by_key(store.current("lesions"), "lesion_id")
     events = _group(store.current("events").to_pylist(), "lesion_id")
@@ -140,7 +143,8 @@ def find_work(store: Store, settings: Settings) -> Work:
 
     def settle(stage: str) -> None:
         (key,) = TABLES[stage].key
-        rows[stage] = _by_key(current_rows(stage, store.table(stage), expected[stage]), key)
+        current = current_rows(stage, store.table(stage), expected[stage])
+        rows[stage] = _by_key(current.drop_columns([name for name in _RECORDS if name in current.column_names]), key)
 
     for photo_id, photo in photos.items():
         image = photo["content_hash"]
@@ -161,11 +165,12 @@ def find_work(store: Store, settings: Settings) -> Work:
     judged = [photo for photo_id, photo in photos.items() if photo_id in rows["quality"] and photo["lesion_id"]]
     series = best_series(judged, rows["quality"])
     pairs = {pair.pair_id: pair for visits in series.values() for pair in plan_pairs(visits)}
+    approved = [[kind, used.release.digest, used.approved_digest] for kind, used in fingerprint.in_use.items()]
     of_lesion: dict[str, list[str]] = defaultdict(list)
     for pair_id, pair in sorted(pairs.items()):
         both = (pair.baseline, pair.followup)
         ids = [photo["photo_id"] for photo in both]
-        facts = [_pick(photo, (*_OPTICS, "content_hash")) for photo in both]
+        facts = [_pick(photo, _OF_PHOTO) for photo in both]
         scales = [expected["scales"][i] for i in ids]
         align = fingerprint("alignments", [expected["masks"][i] for i in ids], scales, pair.policy, pair.interval_days)
         change = fingerprint("changes", align, [[expected["measures"][i], expected["previews"][i]] for i in ids])
@@ -179,6 +184,8 @@ def find_work(store: Store, settings: Settings) -> Work:
             lesion["special_site"],
             [_pick(event, ("event_id", "event_day", "event_kind")) for event in events.get(pair.lesion_id, ())],
             [photo["acquisition_day"] for photo in both],
+            same_patient(pair, lesion),
+            approved,
         )
         expected["alignments"][pair_id], expected["changes"][pair_id] = align, change
         expected["decisions"][pair_id] = decide
@@ -193,7 +200,13 @@ def find_work(store: Store, settings: Settings) -> Work:
     for stage in PAIR_STAGES + LESION_STAGES:
         settle(stage)
     pending = {stage: tuple(sorted(set(expected[stage]) - set(rows[stage]))) for stage in STAGES}
-    return Work(photos, lesions, events, pairs, _trajectory_series(series), expected, pending, rows)
+    in_use = fingerprint.in_use
+    return Work(photos, lesions, events, pairs, _trajectory_series(series), expected, pending, rows, in_use)
+
+
+def same_patient(pair: Pair, lesion: Row) -> bool:
+    """Both photos and the lesion are of one patient."""
+    return len({pair.baseline["patient_id"], pair.followup["patient_id"], lesion["patient_id"]}) == 1
 
 
 def plan_pairs(visits: Sequence[Row]) -> list[Pair]:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from longderm.bench.noise import ALPHA, fit, part_of
-from longderm.bench.noise_report import report
+from longderm.bench.noise_report import report, write_card
 from longderm.bench.statistics import auroc
 from longderm.change.evidence import MEASURES
+from longderm.change.familiar import LEVELS
 
 
 def rows(patients=200, lesions=2, changed_by=1.5, seed=0):
-    rng = np.random.default_rng(seed)
+    rng, skin = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     made = []
     for patient in range(patients):
         for lesion in range(lesions):
@@ -31,6 +32,8 @@ def rows(patients=200, lesions=2, changed_by=1.5, seed=0):
                     "tanning": patient % 3 == 0,
                     "withheld": "quality" if rng.random() < 0.05 else None,
                     "observations": found,
+                    "interval_days": 30 + patient if lesion == 0 else None,
+                    "levels": [{name: float(skin.normal(60, 5)) for name in LEVELS} for _ in range(2)],
                 }
             )
     return made
@@ -70,3 +73,20 @@ def test_where_nothing_changes_the_score_ranks_by_chance():
     _, parts = fit(rows(patients=400, changed_by=0.0))
     value, low, high = report(parts["report"], ALPHA, samples=150)["auroc_score"]
     assert low < 0.5 < high and abs(value - 0.5) < 0.12
+
+
+def test_the_release_states_what_photos_it_was_calibrated_on_where_that_was_observed(tmp_path):
+    made = rows(patients=400)
+    config, parts = fit(made)
+    calibrating = {row["patient"] for row in parts["calibration"]}
+    within = config["in_distribution"]
+    assert within["pairs"] == len(config["calibration_scores"]) and set(within["levels"]) == set(LEVELS)
+    assert all(abs(level["median"] - 60) < 2 and abs(level["spread"] - 5) < 1.5 for level in within["levels"].values())
+    assert within["interval_days"][0] >= 30 + min(calibrating)
+    write_card(tmp_path / "with.md", "9.0.0", "longderm bench noise", config, {})
+    assert f"all within {within['far']:.1f}" in (tmp_path / "with.md").read_text()
+
+    earlier, _ = fit([{name: value for name, value in row.items() if name != "levels"} for row in made])
+    assert earlier == {name: value for name, value in config.items() if name != "in_distribution"}
+    write_card(tmp_path / "without.md", "9.0.0", "longderm bench noise", earlier, {})
+    assert "states no range" in (tmp_path / "without.md").read_text()
