@@ -80,7 +80,7 @@ def lightness_bands(lightness: Mapping[int, F32]) -> list[F32]:
         lines, blobs = pool(curved.dark_line), pool(curved.dark_blob)
         maps += [_log(mean) for mean in (lines, pool(curved.light_line), blobs, pool(curved.light_blob))]
         maps.append(_log(pool(_slope(smooth))))
-        # How much the lines of a cell keep to one direction.
+        # How much the curvature of a cell keeps to one direction and sign: dark lines between wider light ones do.
         maps.append(np.hypot(pool(curved.along), pool(curved.across)) / (pool(curved.contrast) + _NOISE))
         # How few strong ones there are among weak ones.
         for strength, mean in ((curved.dark_line, lines), (curved.dark_blob, blobs)):
