@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.texture import TEXTURE_SIDE_PX, texture_signs
+from longderm.imaging.texture import TEXTURE_SIDE_PX, Texture, read_cells
 from longderm.models import Release
 from longderm.photo import Photo
 from longderm.threads import one_thread
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 _LIGHTEST_PERCENTILE, _LIGHTEST_LEVEL = 95.0, 150.0
 #: ... by at most this factor: beyond it, there is noise and nothing else.
 _MAX_GAIN = 12.0
-#: Where the map of the outline is above this, texture is read.
-_LIKELY = 0.5
 #: Decimals kept of what the network says: the last bits of a sum must not move a border.
 _DECIMALS = 4
 
@@ -43,7 +41,7 @@ class Sight:
     structure_map: of each structure, float32 (K, S / 8, S / 8); structures: of each anywhere in the photo, float32
     (K,); presence: of any lesion. square: the photo as the networks saw it, uint8 (S, S, 3); photo_shape: (height,
     width) of the photo; model: kind and version of the release.
-    texture: the lesion's texture in numbers (`longderm.imaging.texture`), where the release reads structures from it.
+    texture: the lesion's texture (`longderm.imaging.texture`), where the release reads structures from it.
     """
 
     views: NDArray[np.float32]
@@ -54,7 +52,7 @@ class Sight:
     square: NDArray[np.uint8]
     photo_shape: tuple[int, int]
     model: str
-    texture: NDArray[np.float32] | None = None
+    texture: Texture | None = None
 
 
 def uses_network(release: Release) -> bool:
@@ -63,7 +61,7 @@ def uses_network(release: Release) -> bool:
 
 
 def see(photo: Photo, release: Release) -> Sight:
-    """Look at a photo with a release's networks, as it is and mirrored. About 50 ms on one core, and 50 ms more where
+    """Look at a photo with a release's networks, as it is and mirrored. About 50 ms on one core, and 30 ms more where
     the release reads texture.
 
     Raises ValueError for a release that is no network, RefusedError where its weights do not fit its config.
@@ -78,13 +76,9 @@ def see(photo: Photo, release: Release) -> Sight:
         return replace(seen, texture=read_texture(photo.pixels, seen.outline))
 
 
-def read_texture(pixels: NDArray[np.uint8], outline: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The texture of a photo uint8 (H, W, 3) within what `outline`, a map of probability (h, w), says is lesion."""
-    import cv2
-
-    side = TEXTURE_SIDE_PX
-    likely = cv2.resize(outline, (side, side), interpolation=cv2.INTER_LINEAR) > _LIKELY
-    return texture_signs(squash(pixels, side), np.asarray(likely))
+def read_texture(pixels: NDArray[np.uint8], outline: NDArray[np.float32]) -> Texture:
+    """The texture of a photo uint8 (H, W, 3) where `outline`, a map of probability (h, w), says is lesion."""
+    return read_cells(squash(pixels, TEXTURE_SIDE_PX), outline)
 
 
 def look(

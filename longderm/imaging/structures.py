@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.imaging.sight import MIN_SIDE_PX, Sight, see, uses_network
+from longderm.imaging.texture import Texture
 from longderm.models import Release, load_release
 from longderm.photo import Photo
 
@@ -18,6 +19,10 @@ DEFAULT_VERSION = "0.2.0"
 
 #: A sign further from the middle than this many standard deviations says no more.
 _MOST_UNUSUAL = 4.0
+#: A structure may fill a few cells only: the highest scores are this share of the cells, and at least so many.
+_TOP_SHARE, _LEAST_TOP = 0.02, 3
+#: ... and the upper fifth starts here.
+_UPPER = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +67,7 @@ def find_structures(photo: Photo, release: Release | None = None, sight: Sight |
 
 
 def read_structures(sight: Sight, release: Release) -> Structures:
-    """Structures of what the release's network has seen: where by its map, whether by the lesion's texture."""
+    """Structures of what the release's network has seen: where by its map, whether by its texture."""
     fitted = release.config["structures"]
     texture = sight.texture
     log_odds = sight.structures if texture is None else texture_log_odds(texture, fitted["texture"])
@@ -78,18 +83,39 @@ def read_structures(sight: Sight, release: Release) -> Structures:
     )
 
 
-def texture_log_odds(texture: NDArray[np.float32], fitted: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Log-odds (..., K) of each structure from texture signs (..., n), by a linear score of what is unusual in them."""
+def texture_log_odds(texture: Texture, fitted: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Log-odds (K,) of each structure anywhere in the photo: a linear score of `summarise`."""
+    whole = fitted["photo"]
+    return _linear(summarise(texture, cell_scores(texture, fitted["cells"])), whole)
+
+
+def cell_scores(texture: Texture, fitted: Mapping[str, Any]) -> NDArray[np.float32]:
+    """What share of each cell an expert is expected to mark, (n, K), not calibrated: linear in the cell's signs."""
+    return _linear(texture.signs, fitted)
+
+
+def summarise(texture: Texture, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A photo in numbers, float32 (signs + 4 K,): the mean signs of its cells, weighted; of its cells' scores (n, K)
+    the mean, the mean of the highest, the level of the upper fifth, and the spread."""
+    weights = texture.weights / texture.weights.sum()
+    ordered = np.sort(scores, axis=0)
+    top = ordered[-max(_LEAST_TOP, int(len(ordered) * _TOP_SHARE)) :].mean(axis=0)
+    upper = ordered[int(_UPPER * (len(ordered) - 1))]
+    parts = (weights @ texture.signs, scores.mean(axis=0), top, upper, scores.std(axis=0))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _linear(signs: NDArray[np.float32], fitted: Mapping[str, Any]) -> NDArray[np.float32]:
     middle, spread, weights, offset = (
         np.asarray(fitted[key], dtype=np.float32) for key in ("middle", "spread", "weights", "offset")
     )
-    return np.asarray(unusual(texture, middle, spread) @ weights.T + offset, dtype=np.float32)
+    return np.asarray(unusual(signs, middle, spread) @ weights.T + offset, dtype=np.float32)
 
 
 def unusual(
     texture: NDArray[np.float32], middle: NDArray[np.float32], spread: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Texture signs (..., n) as distances from their `middle` in units of their `spread` (n,), within bounds."""
+    """Signs (..., n) as distances from their `middle` in units of their `spread` (n,), within bounds."""
     return np.asarray(np.clip((texture - middle) / spread, -_MOST_UNUSUAL, _MOST_UNUSUAL), dtype=np.float32)
 
 

@@ -19,9 +19,9 @@ from longderm.models import Release
 from longderm.models.lesion_network import Architecture, LesionNetwork, Logits
 from longderm.photo import Photo
 from longderm.training.batches import Source, draw_pass
-from longderm.training.calibrate import fit_calibration
 from longderm.training.examples import read_examples
 from longderm.training.lesion import train_segmentation, write_release
+from longderm.training.logistic import fit_calibration
 from longderm.training.losses import known_loss, marks_loss, outline_loss, total_loss
 from longderm.training.segmentation import Member, TrainingSettings, rate_at, train
 

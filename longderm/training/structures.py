@@ -1,0 +1,172 @@
+"""What a release says of dermoscopic structures, fitted to texture: a score of cells, one of photos, calibrated.
+
+A cell's score is learned from the experts' marks in it, a photo's from the mean of its cells' signs and from how high
+their scores are: structures are local, and a few cells decide.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.errors import SourceNotFoundError
+from longderm.imaging.bands import pool
+from longderm.imaging.sight import Sight, look, read_texture, squash
+from longderm.imaging.structures import cell_scores, summarise, texture_log_odds, unusual
+from longderm.imaging.texture import Texture, overlapping
+from longderm.models.lesion_network import LesionNetwork
+from longderm.training.examples import COARSE_PX, STRUCTURES, Example, hold_out, read_examples, read_index
+from longderm.training.logistic import fit_calibration, fit_ridge
+
+#: Levels of the marks that are tried.
+_MARK_LEVELS = tuple(round(0.05 * step, 2) for step in range(2, 17))
+#: Of the cells' score: hundreds of thousands of cells need little.
+_CELL_PENALTY = 300.0
+#: Of the photos' score: of 3, 10 and 30, the one with the best ranks in five-fold cross-validation on train photos.
+_PHOTO_PENALTY = 10.0
+#: A sign that never varies gets this spread.
+_LEAST_SPREAD = 1e-3
+
+
+def refit_structures(release: Path, folder: Path) -> dict[str, Any]:
+    """Fit "structures" of a release folder's config.json anew, from the ISIC-layout folder of its training.
+
+    The photos that were held out of the networks' training calibrate, the others are fitted to, as the config's own
+    "training" parts them. Cards, figures and hashes are not touched. Raises SourceNotFoundError for a folder of another
+    layout, RefusedError where the weights do not fit the config.
+    """
+    from longderm.models.weights import read_networks
+
+    path = release / "config.json"
+    config: dict[str, Any] = json.loads(path.read_text())
+    rows = [row for row in read_index(folder) if row["split"] == "train"]
+    if not rows:
+        raise SourceNotFoundError("index.csv has no photo of split train")
+    names, held = hold_out(rows, config["training"]["held_share"], config["training"]["seed"])
+    networks = read_networks(release)
+    config["structures"] = calibrate_structures(
+        networks, read_examples(folder, names), read_examples(folder, held), config["network"]["side_px"]
+    )
+    path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    fitted: dict[str, Any] = config["structures"]
+    return fitted
+
+
+def calibrate_structures(
+    networks: Sequence[LesionNetwork], photos: list[Example], held: list[Example], side_px: int
+) -> dict[str, Any]:
+    """The config's "structures": texture's scores learned from `photos`, calibrated on those `held` out."""
+
+    def see(example: Example) -> Sight:
+        return look(networks, squash(example.fine, side_px), (example.fine.shape[0], example.fine.shape[1]), "fitted")
+
+    # Only what is kept of each photo is held in memory.
+    marked = [example for example in photos if example.marks is not None]
+    textures = [read_texture(example.fine, see(example).outline) for example in marked]
+    fitted = fit_texture(textures, [example.marks for example in marked if example.marks is not None])
+    seen = [example for example in held if example.marks is not None]
+    sights = [see(example) for example in seen]
+    known = [example.marks for example in seen if example.marks is not None]
+    if fitted is None:
+        return fit_structures(sights, known, None)
+    return fit_structures(
+        sights, known, fitted, [read_texture(one.fine, sight.outline) for one, sight in zip(seen, sights, strict=True)]
+    )
+
+
+def fit_texture(textures: Sequence[Texture], marks: Sequence[NDArray[np.uint8]]) -> dict[str, Any] | None:
+    """Scores of cells and of photos (see `texture_log_odds`) from marks uint8 (256, 256); None without photos."""
+    if not textures:
+        return None
+    cells = _fit_cells(textures, marks)
+    said = np.stack([summarise(texture, cell_scores(texture, cells)) for texture in textures])
+    middle, spread = _rounded(said.mean(axis=0)), _rounded(said.std(axis=0) + _LEAST_SPREAD)
+    inputs = unusual(said, np.array(middle, np.float32), np.array(spread, np.float32)).astype(np.float64)
+    shown = np.stack([_planes(of_photo).any(axis=(1, 2)) for of_photo in marks])
+    weights = np.stack([fit_ridge(inputs, labels, _PHOTO_PENALTY) for labels in shown.T])
+    return {"cells": cells, "photo": _linear(middle, spread, weights)}
+
+
+def _fit_cells(textures: Sequence[Texture], marks: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+    """Least squares of the share of each cell that is marked on its signs, a little penalised."""
+    count = sum(len(texture.signs) for texture in textures)
+    middle = np.sum([texture.signs.sum(axis=0, dtype=np.float64) for texture in textures], axis=0) / count
+    squares = np.sum([((texture.signs - middle) ** 2).sum(axis=0) for texture in textures], axis=0)
+    scale = _rounded(middle), _rounded(np.sqrt(squares / count) + _LEAST_SPREAD)
+    size = len(scale[0]) + 1
+    gram, product = _CELL_PENALTY * np.eye(size), np.zeros((size, len(STRUCTURES)))
+    gram[-1, -1] = 1e-6
+    for texture, of_photo in zip(textures, marks, strict=True):
+        inputs = unusual(texture.signs, *(np.array(part, np.float32) for part in scale)).astype(np.float64)
+        padded = np.column_stack([inputs, np.ones(len(inputs))])
+        shares = np.stack([overlapping(pool(plane.astype(np.float32)))[texture.where] for plane in _planes(of_photo)])
+        gram += padded.T @ padded
+        product += padded.T @ shares.T
+    return _linear(*scale, np.linalg.solve(gram, product).T)
+
+
+def fit_structures(
+    sights: Sequence[Sight],
+    marks: Sequence[NDArray[np.uint8]],
+    texture: dict[str, Any] | None,
+    textures: Sequence[Texture] = (),
+) -> dict[str, Any]:
+    """Calibration of each structure's log-odds (Platt 1999), and the level of its marks with the best Jaccard.
+
+    sights, marks, textures: of the photos held out; the log-odds are those of `texture`, or, without, the networks'.
+    """
+    said = [texture_log_odds(one, texture) for one in textures] if texture else [sight.structures for sight in sights]
+    planes = [_planes(of_photo) for of_photo in marks]
+    slopes, offsets, levels = [], [], []
+    for bit in range(len(STRUCTURES)):
+        log_odds = np.array([float(one[bit]) for one in said])
+        shown = np.array([bool(plane[bit].any()) for plane in planes], dtype=np.bool_)
+        slope, offset = fit_calibration(log_odds, shown)
+        maps = [enlarge(sight.structure_map[bit]) for sight in sights]
+        own = [plane[bit] for plane in planes]
+        slopes.append(round(slope, 4))
+        offsets.append(round(offset, 4))
+        levels.append(_best_level(maps, own))
+    fitted = {"names": list(STRUCTURES), "slope": slopes, "offset": offsets, "levels": levels}
+    return fitted if texture is None else fitted | {"texture": texture}
+
+
+def _planes(marks: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.stack([((marks >> bit) & 1).astype(bool) for bit in range(len(STRUCTURES))])
+
+
+def _linear(middle: list[float], spread: list[float], weights: NDArray[np.floating[Any]]) -> dict[str, Any]:
+    """A linear score for a config: weights (K, n + 1), the offset last."""
+    return {
+        "middle": middle,
+        "spread": spread,
+        "weights": [_rounded(row[:-1]) for row in weights],
+        "offset": _rounded(weights[:, -1]),
+    }
+
+
+def _rounded(values: NDArray[np.floating[Any]]) -> list[float]:
+    return [float(f"{value:.5g}") for value in values]
+
+
+def _best_level(maps: list[NDArray[np.float32]], planes: list[NDArray[np.bool_]]) -> float:
+    return max(_MARK_LEVELS, key=lambda level: round(_jaccard(maps, planes, level), 5))
+
+
+def enlarge(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A structure's map as probabilities on the grid of the marks, float32 (256, 256)."""
+    import cv2
+
+    probability = (1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))).astype(np.float32)
+    return np.asarray(cv2.resize(probability, (COARSE_PX, COARSE_PX), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _jaccard(maps: list[NDArray[np.float32]], planes: list[NDArray[np.bool_]], level: float) -> float:
+    both = sum(int(((drawn > level) & plane).sum()) for drawn, plane in zip(maps, planes, strict=True))
+    either = sum(int(((drawn > level) | plane).sum()) for drawn, plane in zip(maps, planes, strict=True))
+    return both / either if either else 0.0
