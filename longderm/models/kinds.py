@@ -126,7 +126,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _check_weights(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
-    """Every tensor can be read and is finite; a lesion network fits its architecture."""
+    """Every tensor can be read and is finite; lesion networks fit their architectures."""
     files = sorted(folder.glob("*.safetensors"))
     if "network" in config and not files:
         raise RefusedError(f"{folder}: config.json tells of a network, but there are no weights (.safetensors)")
@@ -143,6 +143,6 @@ def _check_weights(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
         if broken:
             raise RefusedError(f"{folder}: tensor {broken[0]} of {path.name} is not finite")
     if kind == "segmentation" and "network" in config:
-        from longderm.models.weights import read_network
+        from longderm.models.weights import read_networks
 
-        read_network(folder)
+        read_networks(folder)
