@@ -49,6 +49,17 @@ OWN_PREFIX = "own: "
 
 #: For each pair of the fixed mix, so many more of the weak tier, of expansion, and of each nuisance alone.
 _WEAK_SHARE, _EXPANSION_SHARE, _ALONE_SHARE = 0.15, 0.05, 0.05
+#: ... and so many made by the training's own generator.
+_OWN_SHARE = 0.2
+#: Strata in that generator's words: kind, and the range of its size.
+_IN_OWN_WORDS = {
+    "growth 10%": ("growth", 0.1, 0.1),
+    "growth 20%": ("growth", 0.2, 0.2),
+    "growth 40%": ("growth", 0.4, 0.4),
+    "blotch 3-8%": ("blotch", 0.03, 0.08),
+    "colour 6-12": ("colour", 6.0, 12.0),
+    "lost structure": ("structure", 0.5, 0.8),
+}
 
 #: Photos taken part of: the lesion is whole (the rules withhold cut ones), neither a speck nor the whole field.
 _LESION_SHARE = (0.01, 0.35)
@@ -86,7 +97,7 @@ class ChangeSpec:
     @property
     def changed(self) -> bool:
         """Whether the lesion changes."""
-        return self.stratum in STRONG or self.stratum in WEAK or self.stratum == EXPANSION
+        return self.stratum.removeprefix(OWN_PREFIX) in (*STRONG, *WEAK, EXPANSION)
 
     def generator(self, part: int) -> np.random.Generator:
         """Random numbers of this pair; pairs of one nuisance alone share those of their calm twin."""
@@ -123,6 +134,9 @@ def plan(pairs: int, seed: int) -> list[ChangeSpec]:
     counts |= {name: _share(weak, index, len(WEAK)) for index, name in enumerate(WEAK)}
     counts[EXPANSION] = round(_EXPANSION_SHARE * pairs)
     counts |= {ALONE_PREFIX + name: round(_ALONE_SHARE * pairs) for name in (CALM, *ALONE)}
+    own = round(_OWN_SHARE * pairs)
+    counts |= {OWN_PREFIX + STABLE: own // 2}
+    counts |= {OWN_PREFIX + name: _share(own - own // 2, index, len(STRONG)) for index, name in enumerate(STRONG)}
     # The middle of each pair's share of its stratum: strata run in step.
     placed = [((number + 0.5) / count, name, number) for name, count in counts.items() for number in range(count)]
     return [ChangeSpec(name, number, seed) for _, name, number in sorted(placed)]
@@ -158,18 +172,39 @@ def usable_photos(folder: Path, split: str) -> tuple[tuple[str, ...], tuple[str,
 def make_pair(spec: ChangeSpec, folder: Path, split: str) -> ChangePair:
     """The pair of a spec. Raises SourceNotFoundError for a folder without usable photos."""
     usable, structured, _ = usable_photos(folder, split)
-    names = structured if spec.stratum == "lost structure" else usable
+    names = structured if spec.stratum.endswith("lost structure") else usable
     # Each stratum goes through all photos before one comes again.
     order = np.random.default_rng([spec.seed, 5, zlib.crc32(spec.stratum.split(":")[0].encode())]).permutation(
         len(names)
     )
     name = names[int(order[spec.number % len(names)])]
     host = Lesion(*load(folder, name))
+    if spec.stratum.startswith(OWN_PREFIX):
+        return _of_training(spec, name, host)
     changed = None
     if spec.changed:
         rng = spec.generator(1)
         changed = _change(spec.stratum, host, _donor(host, [n for n in usable if n != name], folder, rng), rng)
     return _taken_twice(spec, name, host, changed)
+
+
+def _of_training(spec: ChangeSpec, name: str, host: Lesion) -> ChangePair:
+    """The pair as the training's generator makes it, at the size of a photo."""
+    from longderm.simulate.photo_pairs import draw_photo_pair
+
+    rng = spec.generator(1)
+    kind, low, high = _IN_OWN_WORDS.get(spec.stratum.removeprefix(OWN_PREFIX), ("", 0.0, 0.0))
+    pair = draw_photo_pair(host.pixels, host.mask, rng, kind, float(rng.uniform(low, high)), PHOTO_SIZE)
+    return ChangePair(
+        name,
+        pair.baseline,
+        pair.followup,
+        pair.baseline_mask,
+        pair.followup_mask,
+        pair.matrix,
+        pair.where,
+        pair.size,
+    )
 
 
 def _change(stratum: str, host: Lesion, donor: Lesion, rng: np.random.Generator) -> Changed:
@@ -276,3 +311,4 @@ def strata() -> Iterator[str]:
     """All strata in the order of the table."""
     yield from (STABLE, *STRONG, *WEAK, EXPANSION)
     yield from (ALONE_PREFIX + name for name in (CALM, *ALONE))
+    yield from (OWN_PREFIX + name for name in (STABLE, *STRONG))
