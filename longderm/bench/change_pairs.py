@@ -74,6 +74,9 @@ _TILT = 0.006
 _PERSISTENCE = 0.9
 #: Structure is lost only where there is some: its contrast is this many times the skin's.
 _STRUCTURE_MIN = 1.7
+#: A change that differs by less than this in the mean (CIE 1976) is none that anybody sees (just noticeable: 2.3, Mahy
+#: et al. 1994, doi 10.1002/col.5080190207): it is made on another photo instead, tried so many times.
+_VISIBLE_DELTA_E, _TRIES = 2.3, 5
 #: Donors tried for a pair; the one with the nearest skin is taken.
 _DONORS = 6
 #: Uniform expansion of the area.
@@ -174,18 +177,28 @@ def make_pair(spec: ChangeSpec, folder: Path, split: str) -> ChangePair:
     usable, structured, _ = usable_photos(folder, split)
     names = structured if spec.stratum.endswith("lost structure") else usable
     # Each stratum goes through all photos before one comes again.
-    order = np.random.default_rng([spec.seed, 5, zlib.crc32(spec.stratum.split(":")[0].encode())]).permutation(
-        len(names)
-    )
-    name = names[int(order[spec.number % len(names)])]
-    host = Lesion(*load(folder, name))
-    if spec.stratum.startswith(OWN_PREFIX):
-        return _of_training(spec, name, host)
-    changed = None
-    if spec.changed:
+    stream = zlib.crc32(spec.stratum.split(":")[0].encode())
+    order = np.random.default_rng([spec.seed, 5, stream]).permutation(len(names))
+    for attempt in range(_TRIES):
+        name = names[int(order[(spec.number + attempt * (len(names) // 2 + 1)) % len(names)])]
+        host = Lesion(*load(folder, name))
+        if spec.stratum.startswith(OWN_PREFIX):
+            return _of_training(spec, name, host)
+        if not spec.changed:
+            break
         rng = spec.generator(1)
         changed = _change(spec.stratum, host, _donor(host, [n for n in usable if n != name], folder, rng), rng)
-    return _taken_twice(spec, name, host, changed)
+        if _contrast(host, changed) >= _VISIBLE_DELTA_E:
+            return _taken_twice(spec, name, host, changed)
+    return _taken_twice(spec, name, host, changed if spec.changed else None)
+
+
+def _contrast(host: Lesion, changed: Changed) -> float:
+    """Mean colour difference (CIE 1976) that the change makes where it is."""
+    if not changed.where.any():
+        return 0.0
+    before, after = (srgb_to_lab(lesion.pixels[changed.where]) for lesion in (host, changed.lesion))
+    return float(np.linalg.norm(after - before, axis=1).mean())
 
 
 def _of_training(spec: ChangeSpec, name: str, host: Lesion) -> ChangePair:

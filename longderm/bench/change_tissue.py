@@ -169,10 +169,21 @@ def lose_structure(host: Lesion, rng: np.random.Generator) -> Changed:
     depth = -_signed_distance(host.mask)
     where &= depth > 0.08 * host.radius_px  # the border's own fading is no structure
     soft = _feathered(where, 0.08 * host.radius_px)[..., None]
-    bands = _pyramid(host.pixels.astype(np.float32), 5)
+    bands = _pyramid(_continued(host.pixels, depth > 0.04 * host.radius_px).astype(np.float32), 5)
     faded = [band * np.float32(_LEFT) if level in _LOST_LEVELS else band for level, band in enumerate(bands)]
     mixed = host.pixels + soft * (_collapse(faded) - host.pixels)
     return Changed(Lesion(_bytes(mixed), host.mask), where, float(where.sum()) / float(host.mask.sum()))
+
+
+def _continued(pixels: U8, inside: Mask) -> U8:
+    """The photo with the nearest colour of `inside` everywhere outside of it, so that no skin bleeds into a lesion."""
+    import cv2
+
+    zero = (~inside).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(zero, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    colours = np.zeros((int(labels.max()) + 1, 3), np.uint8)
+    colours[labels[inside]] = pixels[inside]
+    return np.asarray(colours[labels], np.uint8)
 
 
 def structure_contrast(lesion: Lesion) -> float:

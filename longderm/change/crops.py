@@ -13,6 +13,13 @@ from longderm.registration.warp import warp_to_baseline
 CROP_SIDE_PX = 160
 #: The crop's side in lengths of the longer side of the box around both lesions: skin to compare colours by is in it.
 CROP_MARGIN = 1.5
+#: No skin is darker in all channels: beyond the round view of an eyepiece.
+DARK_GREY = 24
+_GRAIN_PX = 5
+#: Less skin than this share of a crop tells no colour.
+MIN_SKIN_SHARE = 0.02
+#: What the network is shown where either photo shows nothing.
+UNSEEN_GREY = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +66,33 @@ def cut_crops(
         for mask, m in zip(masks, (to_baseline, matrix @ to_baseline), strict=True)
     ]
     return Crops(first, second, in_first & in_second, lesions[0], lesions[1], to_baseline)
+
+
+def in_one_light(crops: Crops) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Both crops with the skin around the lesions brought to one colour, halfway between; grey where either is unseen.
+
+    A gain per channel, from the skin's medians: it treats both photos alike, so that their order does not matter. Where
+    too little skin is seen, the crops keep their light.
+    """
+    import cv2
+
+    pictures = [crops.baseline, crops.followup]
+    lesion = crops.baseline_lesion | crops.followup_lesion
+    # Smoothed, so that a camera's grain beyond its field of view does not count as seen.
+    bright = [cv2.blur(picture.max(axis=2), (_GRAIN_PX, _GRAIN_PX)) > DARK_GREY for picture in pictures]
+    seen = crops.seen & ((bright[0] & bright[1]) | lesion)
+    skin = seen & ~lesion
+    if int(skin.sum()) >= MIN_SKIN_SHARE * skin.size:
+        levels = np.array([np.median(picture[skin], axis=0) for picture in pictures]).clip(1.0)
+        gains = np.sqrt(levels[::-1] / levels)
+        steps = np.arange(256)[:, None]
+        tables = [np.clip(steps * gain + 0.5, 0, 255).astype(np.uint8) for gain in gains]
+        pictures = [
+            np.stack([table[picture[..., c], c] for c in range(3)], axis=2)
+            for picture, table in zip(pictures, tables, strict=True)
+        ]
+    first, second = (np.where(seen[..., None], picture, np.uint8(UNSEEN_GREY)) for picture in pictures)
+    return np.asarray(first, np.uint8), np.asarray(second, np.uint8)
 
 
 def _corners(mask: NDArray[np.bool_], matrix: NDArray[np.float64] | None = None) -> NDArray[np.float64] | None:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.simulate.photo_changes import KINDS, paint_change
+from longderm.simulate.photo_changes import KINDS, Painted, paint_change
 from longderm.simulate.photo_visits import develop, draw_bend, draw_sensor, see_canvas
 
 F32 = NDArray[np.float32]
@@ -22,11 +22,15 @@ Mask = NDArray[np.bool_]
 #: Side of the canvas and of the frame that training uses, and how many times the lesion's box the canvas shows.
 CANVAS_PX, CANVAS_FIELD = 288, 2.0
 FRAME = (256, 256)
+#: A change that moves green by less than this in the mean (grey levels) is drawn anew, as another kind, so many times.
+_VISIBLE_GREY, _TRIES = 3.0, 4
+#: A photo that is shrunk by more than this is first averaged to a copy that is shrunk by no more than this.
+_SHRUNK = 0.7
 #: Share of pairs that change.
 CHANGED_SHARE = 0.5
 #: Of changed pairs, so many are turned round in time: what grew then shrank.
 _REVERSED_SHARE = 0.3
-#: Pose of the follow-up against the baseline: turn (degrees), zoom (factor), shift and perspective (shares of the side).
+#: Pose of the follow-up against the baseline: turn (degrees), zoom (factor), shift and perspective (shares of side).
 _TURN_DEG, _ZOOM, _SHIFT, _TILT = 60.0, 1.2, 0.05, 0.012
 #: Bend of the skin, at most, as a share of the lesion's diameter.
 _BEND = 0.012
@@ -83,8 +87,14 @@ def cut_canvas(pixels: U8, mask: Mask, rng: np.random.Generator | None = None) -
     step = np.column_stack([linear, (CANVAS_PX - 1) / 2 - linear @ middle])
     size = (CANVAS_PX, CANVAS_PX)
     # Averaged before it is shrunk: fine network would alias.
-    if scale < 0.7:
-        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.4 / scale), np.uint8)
+    if scale < _SHRUNK:
+        smaller = np.array([round(scale / _SHRUNK * side) for side in pixels.shape[1::-1]])
+        share = smaller / pixels.shape[1::-1]
+        pixels = np.asarray(cv2.resize(pixels, smaller.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
+        mask = np.asarray(cv2.resize(mask.astype(np.uint8) * 255, smaller.tolist()) > 127)
+        # Pixel centres at integers: what was at p lies at share * (p + 0.5) - 0.5.
+        linear = step[:, :2] / share
+        step = np.column_stack([linear, step[:, 2] + linear @ (0.5 - 0.5 * share)])
     canvas = cv2.warpAffine(pixels, step, size, flags=cv2.INTER_LINEAR)
     drawn = cv2.warpAffine(mask.astype(np.uint8) * 255, step, size, flags=cv2.INTER_LINEAR)
     return np.asarray(canvas, np.uint8), np.asarray(drawn > 127)
@@ -109,9 +119,12 @@ def draw_photo_pair(
     scenes = [(canvas, mask), (canvas, mask)]
     where, amount = np.zeros_like(mask), 0.0
     if chosen:
-        low, high = KINDS[chosen]
-        wanted = size if size is not None else float(np.exp(rng.uniform(np.log(low), np.log(high))))
-        painted = paint_change(canvas, mask, chosen, wanted, rng)
+        painted = _paint(canvas, mask, chosen, size, rng)
+        for _ in range(_TRIES if kind is None else 0):
+            if _is_visible(canvas, painted):
+                break
+            chosen = list(KINDS)[int(rng.integers(len(KINDS)))]
+            painted = _paint(canvas, mask, chosen, size, rng)
         scenes[1], where, amount = (painted.pixels, painted.mask), painted.where, painted.size
         if kind is None and rng.random() < _REVERSED_SHARE:
             scenes, amount = scenes[::-1], -amount
@@ -133,6 +146,17 @@ def draw_photo_pair(
     days = int(np.exp(rng.uniform(*np.log(_INTERVAL_DAYS))))
     matrix = poses[1] @ np.linalg.inv(poses[0])
     return PhotoPair(*photos, *masks, chosen, seen_where, float(amount), matrix, days)
+
+
+def _paint(canvas: U8, mask: Mask, kind: str, size: float | None, rng: np.random.Generator) -> Painted:
+    low, high = KINDS[kind]
+    wanted = size if size is not None else float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    return paint_change(canvas, mask, kind, wanted, rng)
+
+
+def _is_visible(canvas: U8, painted: Painted) -> bool:
+    """Whether what changed differs: a lesion without structure has none to lose."""
+    return float(cv2.mean(cv2.absdiff(canvas, painted.pixels), painted.where.astype(np.uint8))[1]) >= _VISIBLE_GREY
 
 
 def _draw_pose(

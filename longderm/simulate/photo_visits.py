@@ -144,7 +144,7 @@ def _lay_hairs(view: U8, rng: np.random.Generator) -> None:
         curve = (1 - t) ** 2 * ends[0] + 2 * t * (1 - t) * control + t**2 * ends[1]
         shade = rng.uniform(15, 75)
         colour = (shade * 1.15, shade, shade * 0.85) if rng.random() < 0.9 else (225, 220, 205)
-        thick = max(1, round(rng.uniform(0.5, 2.6) * width / 256))
+        thick = max(1, round(rng.uniform(0.5, 2.6) * float(np.sqrt(width / 256))))
         cv2.polylines(view, [np.round(curve * 8).astype(np.int32)], False, colour, thick, cv2.LINE_AA, 3)
 
 
