@@ -26,6 +26,7 @@ from longderm.bench.change_tissue import (
     lose_structure,
     shift_colour,
     structure_contrast,
+    tightened,
 )
 from longderm.bench.photos import names_of
 from longderm.bench.registration_pairs import PHOTO_SIZE, load
@@ -181,7 +182,7 @@ def make_pair(spec: ChangeSpec, folder: Path, split: str) -> ChangePair:
     order = np.random.default_rng([spec.seed, 5, stream]).permutation(len(names))
     for attempt in range(_TRIES):
         name = names[int(order[(spec.number + attempt * (len(names) // 2 + 1)) % len(names)])]
-        host = Lesion(*load(folder, name))
+        host = tightened(Lesion(*load(folder, name)))
         if spec.stratum.startswith(OWN_PREFIX):
             return _of_training(spec, name, host)
         if not spec.changed:
@@ -249,7 +250,7 @@ def _donor(host: Lesion, names: list[str], folder: Path, rng: np.random.Generato
         if best is None or float(np.linalg.norm(away)) < best[0]:
             best = float(np.linalg.norm(away)), donor
     assert best is not None
-    return best[1]
+    return tightened(best[1])
 
 
 def _conditions(spec: ChangeSpec) -> tuple[Conditions, Conditions]:

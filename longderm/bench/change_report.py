@@ -15,7 +15,8 @@ from longderm.bench.change_pairs import ALONE_PREFIX, CALM, EXPANSION, OWN_PREFI
 from longderm.bench.statistics import auroc, bootstrap_interval
 
 Row = dict[str, Any]
-Figure = list[float | None]
+#: Value, low and high end; the value alone where there is nothing to redraw.
+Figure = list[float]
 
 #: The false-alarm rate at which sensitivity is told.
 FALSE_ALARMS = 0.05
@@ -75,7 +76,7 @@ def over_photos(rows: Sequence[Row], statistic: Callable[[NDArray[np.intp]], flo
     if not groups or not np.isfinite(value):
         return None
     ends = bootstrap_interval(lambda drawn: statistic(np.concatenate([groups[i] for i in drawn])), len(groups))
-    return [round(float(value), 4), *(ends or [None, None])]
+    return [round(float(value), 4), *(ends or [])]
 
 
 def _method(rows: Sequence[Row], value: Callable[[Row], float]) -> dict[str, Any]:
@@ -250,6 +251,6 @@ def print_table(figures: dict[str, Any]) -> None:
 def _text(figure: Figure | None) -> str:
     if figure is None:
         return "-"
-    if figure[1] is None:
+    if len(figure) == 1:
         return f"{figure[0]:.3f}"
     return f"{figure[0]:.3f} [{figure[1]:.3f}, {figure[2]:.3f}]"

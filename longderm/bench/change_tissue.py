@@ -25,6 +25,11 @@ _PRECISION = 0.01
 #: of the published spectra, Jacques 2013, doi 10.1088/0031-9155/58/11/R37), and dermal pigment under scattering skin
 #: looks blue-grey: least density in blue.
 _CHROMOPHORES = {"melanin": (0.45, 0.7, 1.0), "blood": (0.12, 1.0, 0.75), "dermal": (1.0, 0.75, 0.5)}
+#: Experts' outlines leave a margin of skin: the lesion is where its colour differs from the skin by this share of what
+#: its upper quartile differs, unless less than that share of the outline would be left.
+_VISIBLE_CONTRAST, _VISIBLE_SHARE = 0.35, 0.3
+#: The rim whose own fading into skin moves outward, as a share of the radius.
+_RIM = 0.2
 #: A new blotch differs from the tissue around it by this much, CIE 1976 units.
 _BLOTCH_DELTA_E = (12.0, 22.0)
 #: Pyramid levels of structure that is lost (each twice as coarse as the one before), and what is left of it. The finest
@@ -69,6 +74,36 @@ class Changed:
     size: float
 
 
+def tightened(lesion: Lesion) -> Lesion:
+    """The lesion with the part of its outline that anybody can see: a border of plain skin would grow unseen."""
+    import cv2
+
+    away = _difference_from_skin(lesion)
+    seen = lesion.mask & (away > _VISIBLE_CONTRAST * float(np.quantile(away[lesion.mask], 0.75)))
+    side = max(3, round(0.08 * lesion.radius_px)) | 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    closed = cv2.morphologyEx(seen.astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    joined = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc)
+    contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        return lesion
+    filled = np.zeros(lesion.mask.shape, np.uint8)
+    cv2.drawContours(filled, [max(contours, key=cv2.contourArea)], -1, 1, -1)
+    kept = np.asarray((filled > 0) & lesion.mask)
+    return Lesion(lesion.pixels, kept) if kept.sum() >= _VISIBLE_SHARE * lesion.mask.sum() else lesion
+
+
+def _difference_from_skin(lesion: Lesion) -> NDArray[np.floating]:
+    """Distance of each place's smoothed colour from the skin's around the lesion, CIE 1976, (H, W)."""
+    import cv2
+
+    smooth = cv2.GaussianBlur(lesion.pixels, (0, 0), max(1.0, 0.05 * lesion.radius_px))
+    lab = srgb_to_lab(np.asarray(smooth, np.uint8))
+    around = _ring(lesion.mask, 0.4 * lesion.radius_px)
+    skin = np.median(lab[around if around.any() else ~lesion.mask], axis=0)
+    return np.asarray(np.linalg.norm(lab - skin, axis=2))
+
+
 def grow(host: Lesion, donor: Lesion, growth: float, rng: np.random.Generator) -> Changed:
     """New tissue at the border, more on some sides: the area grows by `growth`, the middle and the skin stay.
 
@@ -76,12 +111,13 @@ def grow(host: Lesion, donor: Lesion, growth: float, rng: np.random.Generator) -
     """
     depth = _signed_distance(host.mask)
     reach = np.exp(0.7 * _smooth_field(host.mask.shape, 4, rng))
-    inner = float(-depth.min())
-    hold = min(0.8 * inner, 0.6 * host.radius_px)
+    deepest = 0.8 * float(-depth.min())
 
     def pushed(step: float) -> tuple[F32, F32]:
         room = step * reach
         skin = 2.0 * room + 3.0
+        # What is stretched to make room is the rim, about as wide as the room: further inside nothing moves.
+        hold = np.minimum(deepest, np.maximum(_RIM * host.radius_px, 1.2 * room))
         stretched = -hold + (depth + hold) * hold / (hold + room)
         pressed = (depth - room) * (room + skin) / skin
         source = np.where(depth < -hold, depth, np.where(depth < room, stretched, pressed))
@@ -327,12 +363,7 @@ def _part(host: Lesion, share: float, rng: np.random.Generator) -> Mask:
 
 def _pigmentation(host: Lesion) -> F32:
     """How much of the lesion's own colour each place has: 0 on skin, 1 from two thirds of the upper quartile on."""
-    import cv2
-
-    lab = srgb_to_lab(np.asarray(cv2.GaussianBlur(host.pixels, (0, 0), max(1.0, 0.05 * host.radius_px)), np.uint8))
-    around = _ring(host.mask, 0.4 * host.radius_px)
-    skin = np.median(lab[around if around.any() else ~host.mask], axis=0)
-    away = np.linalg.norm(lab - skin, axis=2)
+    away = _difference_from_skin(host)
     usual = max(4.0, float(np.quantile(away[host.mask], 0.75)))
     return np.asarray(np.clip(2.0 * away / usual - 0.3, 0.0, 1.0), np.float32)
 
@@ -399,5 +430,5 @@ def _three(image: NDArray[np.generic]) -> F32:
     return np.asarray(image if image.ndim == 3 else image[..., None], np.float32)
 
 
-def _bytes(image: NDArray[np.floating]) -> U8:
+def _bytes(image: NDArray[np.number]) -> U8:
     return np.asarray(np.clip(np.round(image), 0, 255), np.uint8)

@@ -49,8 +49,9 @@ def cut_crops(
     photos: uint8 (H, W, 3) each on its native grid; masks: the lesion in each, bool (H, W); matrix: float64 (3, 3),
     baseline to follow-up pixels. Raises ValueError where neither mask shows a lesion.
     """
-    corners = [_corners(masks[0]), _corners(masks[1], np.linalg.inv(matrix))]
-    points = np.concatenate([found for found in corners if found is not None] or [np.empty((0, 2))])
+    back = np.asarray(np.linalg.inv(matrix), np.float64)
+    corners = [found for found in (_corners(masks[0]), _corners(masks[1], back)) if found is not None]
+    points = np.concatenate(corners) if corners else np.empty((0, 2))
     if not len(points):
         raise ValueError("a crop needs a lesion in one of the photos")
     low, high = points.min(axis=0), points.max(axis=0)

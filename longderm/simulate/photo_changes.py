@@ -199,9 +199,8 @@ def _grid(shape: tuple[int, ...]) -> tuple[F32, F32]:
 def _clouds(shape: tuple[int, ...], size_px: float, rng: np.random.Generator) -> F32:
     """Smooth noise with features of about `size_px`, standard deviation about 1."""
     rows, columns = (max(2, min(32, int(side / max(2.0, size_px)) + 2)) for side in shape)
-    return cv2.resize(
-        rng.standard_normal((rows, columns), dtype=np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC
-    )
+    coarse = rng.standard_normal((rows, columns), dtype=np.float32)
+    return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _smallest(values: F32, count: int) -> Mask:
@@ -226,7 +225,7 @@ def _share(where: Mask, mask: Mask) -> float:
     return float(where.sum()) / float(mask.sum())
 
 
-def _mean(image: NDArray[np.generic], where: Mask) -> F32:
+def _mean(image: U8 | F32, where: Mask) -> F32:
     return np.array(cv2.mean(image, where.astype(np.uint8))[:3], np.float32)
 
 

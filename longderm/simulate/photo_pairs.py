@@ -145,7 +145,17 @@ def draw_photo_pair(
         poses.append(pose)
     days = int(np.exp(rng.uniform(*np.log(_INTERVAL_DAYS))))
     matrix = poses[1] @ np.linalg.inv(poses[0])
-    return PhotoPair(*photos, *masks, chosen, seen_where, float(amount), matrix, days)
+    return PhotoPair(
+        photos[0],
+        photos[1],
+        masks[0],
+        masks[1],
+        chosen,
+        seen_where,
+        float(amount),
+        np.asarray(matrix, np.float64),
+        days,
+    )
 
 
 def _paint(canvas: U8, mask: Mask, kind: str, size: float | None, rng: np.random.Generator) -> Painted:

@@ -81,7 +81,7 @@ def develop(view: U8, sensor: Sensor, rng: np.random.Generator) -> U8:
     if rng.random() < _TAN:
         # Brown skin and brown lesion alike: more is lost towards blue.
         loss = np.exp(-rng.uniform(0.0, 0.22) * np.array([0.35, 0.7, 1.0]))
-        view = cv2.multiply(view, np.array([*loss, 1.0]))
+        view = np.asarray(cv2.multiply(view, np.array([*loss, 1.0])), np.uint8)
     view = _tone(np.asarray(cv2.transform(view, np.array(sensor.mixing)), np.uint8), sensor, rng)
     if rng.random() < _BLUR:
         view = np.asarray(cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, 1.5) * side / 256), np.uint8)
@@ -91,7 +91,7 @@ def develop(view: U8, sensor: Sensor, rng: np.random.Generator) -> U8:
         _darken_rim(view, rng)
     grain = np.empty(view.shape, np.int16)
     cv2.setRNGSeed(int(rng.integers(2**31)))
-    cv2.randn(grain, (0, 0, 0), (sensor.grain,) * 3)
+    cv2.randn(grain, np.zeros(3), np.full(3, sensor.grain))
     view = np.asarray(cv2.add(view, grain, dtype=cv2.CV_8U), np.uint8)
     _, packed = cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(68, 98))])
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from longderm.bench.statistics import auroc
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.models.change_network import (
     CHANGE_STRIDE_PX,
@@ -199,6 +198,8 @@ def change_loss(logits: ChangeLogits, batch: ChangeBatch) -> Tensor:
 def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSettings) -> dict[str, float]:
     """AUROC of changed against stable pairs of the training's own generator over held-out photos, and in how many of
     the changed ones the where-map's hottest cell is one that changed. The same pairs at every call."""
+    from scipy.stats import mannwhitneyu
+
     network.eval()
     device = next(network.parameters()).device
     scores, labels, hits = [], [], []
@@ -210,7 +211,10 @@ def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSe
         labels.append(batch.changed.cpu().numpy() > 0)
         hottest = logits.where.flatten(1).argmax(dim=1, keepdim=True)
         hits.append((batch.where.flatten(1).gather(1, hottest)[:, 0] > 0)[batch.changed > 0].cpu().numpy())
-    value = auroc(np.concatenate(scores).astype(np.float64), np.concatenate(labels))
+    score, changed = np.concatenate(scores).astype(np.float64), np.concatenate(labels)
+    # Mann and Whitney's count of changed pairs above stable ones, as a share.
+    both = int(changed.sum()) * int((~changed).sum())
+    value = float(mannwhitneyu(score[changed], score[~changed]).statistic) / both if both else float("nan")
     hot = np.concatenate(hits)
     return {
         "held_auroc": round(value, 4),
