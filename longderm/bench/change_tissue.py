@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.bench.laplacian import blend, collapse, pyramid, to_bytes
 from longderm.imaging.colour import linear_to_srgb, srgb_to_lab, srgb_to_linear
 from longderm.registration.similarity import from_parts, inverse
 
@@ -169,7 +170,7 @@ def add_blotch(host: Lesion, donor: Lesion, share: float, rng: np.random.Generat
     goal = here + away * (wanted / max(1.0, float(np.linalg.norm(away))))
     goal[0] = max(goal[0], 6.0)
     own = _shifted_in_lab(tissue, goal - there)
-    mixed = _blend(host.pixels, own, where, levels=max(2, round(np.log2(max(4.0, 0.35 * spot_radius)))))
+    mixed = blend(host.pixels, own, where, levels=max(2, round(np.log2(max(4.0, 0.35 * spot_radius)))))
     return Changed(Lesion(mixed, host.mask), where, float(where.sum()) / float(host.mask.sum()))
 
 
@@ -205,10 +206,10 @@ def lose_structure(host: Lesion, rng: np.random.Generator) -> Changed:
     depth = -_signed_distance(host.mask)
     where &= depth > 0.08 * host.radius_px  # the border's own fading is no structure
     soft = _feathered(where, 0.08 * host.radius_px)[..., None]
-    bands = _pyramid(_continued(host.pixels, depth > 0.04 * host.radius_px).astype(np.float32), 5)
+    bands = pyramid(_continued(host.pixels, depth > 0.04 * host.radius_px).astype(np.float32), 5)
     faded = [band * np.float32(_LEFT) if level in _LOST_LEVELS else band for level, band in enumerate(bands)]
-    mixed = host.pixels + soft * (_collapse(faded) - host.pixels)
-    return Changed(Lesion(_bytes(mixed), host.mask), where, float(where.sum()) / float(host.mask.sum()))
+    mixed = host.pixels + soft * (collapse(faded) - host.pixels)
+    return Changed(Lesion(to_bytes(mixed), host.mask), where, float(where.sum()) / float(host.mask.sum()))
 
 
 def _continued(pixels: U8, inside: Mask) -> U8:
@@ -226,9 +227,9 @@ def structure_contrast(lesion: Lesion) -> float:
     """How much more structure the lesion shows than the skin around it: ratio of robust standard deviations of
     lightness in bands that `lose_structure` takes."""
     grey = lesion.pixels.mean(axis=2, dtype=np.float32)[..., None]
-    bands = _pyramid(grey, 5)
+    bands = pyramid(grey, 5)
     kept = [band if level in _SEEN_LEVELS else np.zeros_like(band) for level, band in enumerate(bands)]
-    detail = _collapse(kept)[..., 0]
+    detail = collapse(kept)[..., 0]
     depth = -_signed_distance(lesion.mask)
     inside, outside = depth > 0.15 * lesion.radius_px, depth < -0.15 * lesion.radius_px
     if not inside.any() or not outside.any():
@@ -323,7 +324,7 @@ def _with_detail(grown: Lesion, donor: Lesion, where: Mask, rng: np.random.Gener
     tissue = _placed(donor, donor.centre, grown.centre, scale, rng.uniform(0, 360), grown).astype(np.float32)
     levels = 4
     soft = _feathered(where, 0.05 * grown.radius_px)[..., None]
-    own, other = _pyramid(grown.pixels.astype(np.float32), levels), _pyramid(tissue, levels)
+    own, other = pyramid(grown.pixels.astype(np.float32), levels), pyramid(tissue, levels)
     rim = _ring(where, 0.15 * grown.radius_px) & grown.mask
     rim = rim if rim.any() else where
     # As strong as the tissue next to it: detail of 2 px in one photo is no sharper than in the other.
@@ -331,11 +332,11 @@ def _with_detail(grown: Lesion, donor: Lesion, where: Mask, rng: np.random.Gener
     gain = float(np.clip(strength[0] / max(1e-3, strength[1]), 0.3, 2.0))
     detail = _collapse_detail(other) * np.float32(gain)
     kept = grown.pixels.astype(np.float32) - np.float32(0.7) * _collapse_detail(own)
-    return _bytes(grown.pixels + soft * (kept + detail - grown.pixels))
+    return to_bytes(grown.pixels + soft * (kept + detail - grown.pixels))
 
 
 def _collapse_detail(bands: list[F32]) -> F32:
-    return _collapse([*bands[:-1], np.zeros_like(bands[-1])])
+    return collapse([*bands[:-1], np.zeros_like(bands[-1])])
 
 
 def _blob(mask: Mask, centre: complex, area: float, rng: np.random.Generator) -> Mask:
@@ -387,48 +388,4 @@ def _shifted_in_lab(pixels: U8, shift: NDArray[np.floating]) -> U8:
     lab = cv2.cvtColor(pixels.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2Lab)
     moved = np.asarray(lab + shift.astype(np.float32), np.float32)
     moved[..., 0] = np.clip(moved[..., 0], 0, 100)
-    return _bytes(np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB)) * 255.0)
-
-
-def _blend(below: U8, above: U8, mask: Mask, levels: int) -> U8:
-    """Both photos joined band by band, each band across a border as soft as the band is coarse."""
-    import cv2
-
-    bands = [_pyramid(image.astype(np.float32), levels) for image in (below, above)]
-    share = mask.astype(np.float32)
-    joined = []
-    for level, (one, other) in enumerate(zip(*bands, strict=True)):
-        if level:
-            share = np.asarray(cv2.pyrDown(share), np.float32)
-        joined.append(one + share[..., None] * (other - one))
-    return _bytes(_collapse(joined))
-
-
-def _pyramid(image: F32, levels: int) -> list[F32]:
-    """Laplacian bands, finest first, and what is left at the end; (h, w, c) each."""
-    import cv2
-
-    bands: list[F32] = []
-    for _ in range(levels):
-        small = _three(cv2.pyrDown(image))
-        bands.append(image - _three(cv2.pyrUp(small, dstsize=(image.shape[1], image.shape[0]))))
-        image = small
-    return [*bands, image]
-
-
-def _collapse(bands: list[F32]) -> F32:
-    import cv2
-
-    image = bands[-1]
-    for band in reversed(bands[:-1]):
-        image = band + _three(cv2.pyrUp(image, dstsize=(band.shape[1], band.shape[0])))
-    return image
-
-
-def _three(image: NDArray[np.generic]) -> F32:
-    """OpenCV drops a single channel's axis."""
-    return np.asarray(image if image.ndim == 3 else image[..., None], np.float32)
-
-
-def _bytes(image: NDArray[np.number]) -> U8:
-    return np.asarray(np.clip(np.round(image), 0, 255), np.uint8)
+    return to_bytes(np.asarray(cv2.cvtColor(moved, cv2.COLOR_Lab2RGB)) * 255.0)
