@@ -246,6 +246,44 @@ def segmentation(
     _print(summary, json_, f"Release: {summary['release']}")
 
 
+@train.command
+def change(
+    folder: Path,
+    *,
+    out: Path,
+    passes: int = 40,
+    rounds: int = 4,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 0,
+    json_: AsJson = False,
+) -> None:
+    """Train the network that compares both photos of a pair; call it again to go on after an interruption.
+
+    Parameters
+    ----------
+    folder
+        images/, masks/, index.csv (isic_id, split); its photos of split "train" are taken twice in software.
+    out
+        Folder for the checkpoint, the log and, at the end, the weights.
+    passes
+        Times that the run goes through the photos; it is saved after each.
+    rounds
+        Pairs made of each photo in a pass.
+    seed
+        The same seed gives the same weights on the same kind of machine.
+    device
+        auto, cpu or cuda.
+    threads
+        Threads of the CPU; 0 means one per core.
+    """
+    from longderm.training.change import ChangeSettings, train_change
+
+    settings = ChangeSettings(seed=seed, passes=passes, rounds=rounds)
+    summary = train_change(folder, out, settings, device, threads, progress=not json_)
+    _print(summary, json_, f"Network: {summary['network']}")
+
+
 @app.command
 def serve(
     *,

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "confidence": "fit the confidence of an alignment on real photos taken twice, check it on synthetic pairs",
     "encoder": "embedding speed against the bare network's, with our own architecture or the weights you have",
     "looks": "skin tone, area and asymmetry of simulated lesions against the simulator's truth; time of each part",
+    "change": "change score on real photos taken twice, half of them changed in between, beside simpler comparisons",
     "noise": "minimal detectable change and false alarms on stable pairs; writes a change release",
     "pipeline": "the monitoring flow on simulated photos: wall time against the CPU time inside the stages, memory",
     "crash": "kill the flow at random moments and compare the store with that of an undisturbed run",

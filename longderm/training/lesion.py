@@ -45,7 +45,7 @@ def train_segmentation(
     from longderm.training.held_out import check_outlines
     from longderm.training.segmentation import read_checkpoint, train
 
-    chosen = _device(device)
+    chosen = choose_device(device)
     if threads:
         torch.set_num_threads(threads)
     # Views are drawn by one thread; OpenCV's own would take the network's cores.
@@ -62,7 +62,7 @@ def train_segmentation(
     for member, own, folder_of_run in runs:
         read_checkpoint(folder_of_run / "checkpoint.pt", own, member, chosen)
     names, held_names = hold_out(rows, settings.held_share, settings.seed)
-    with _bar(progress) as (say, advance):
+    with progress_bar(progress) as (say, advance):
         say("reading photos", len(names) + len(held_names))
         photos = read_examples(folder, names, lambda: advance(1))
         held = read_examples(folder, held_names, lambda: advance(1))
@@ -116,7 +116,8 @@ def write_release(
     path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
-def _device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
+    """The device of "auto", "cpu" or "cuda". Raises UsageError for another one, or one that is not there."""
     import torch
 
     if name not in ("auto", "cpu", "cuda"):
@@ -127,7 +128,7 @@ def _device(name: str) -> torch.device:
 
 
 @contextmanager
-def _bar(shown: bool) -> Iterator[Any]:
+def progress_bar(shown: bool) -> Iterator[Any]:
     """A progress bar with two handles: `say(text, total)` starts a part, `advance(done, total, text)` moves it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -114,7 +114,7 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(run.network.parameters(), _MAX_GRADIENT)
             run.optimiser.step()
-            _average(run.average, run.network, step)
+            move_average(run.average, run.network, step)
             losses.append(loss.item())
             progress(step + 1, total, f"pass {index + 1}, {side} px, loss {sum(losses) / len(losses):.3f}")
         run.done_passes = index + 1
@@ -149,20 +149,24 @@ def rate_at(step: int, total: int, peak: float) -> float:
     return peak * (_FINAL_RATE + (1 - _FINAL_RATE) * (1 + math.cos(math.pi * fallen)) / 2)
 
 
+def optimiser_of(network: nn.Module, peak_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over the network; biases and normalisation are few and are not drawn towards zero."""
+    decayed = [value for value in network.parameters() if value.ndim > 1]
+    others = [value for value in network.parameters() if value.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=peak_rate)
+
+
 def _start(settings: TrainingSettings, device: torch.device, member: Member, saved: Path) -> Run:
     torch.manual_seed(settings.seed)
     network, average = LesionNetwork(member.architecture), LesionNetwork(member.architecture)
     average.load_state_dict(network.state_dict())
     for part in (network, average):
         part.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    # Biases and normalisation are few and are not drawn towards zero.
-    decayed = [value for value in network.parameters() if value.ndim > 1]
-    others = [value for value in network.parameters() if value.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    run = Run(network, average, torch.optim.AdamW(groups, lr=settings.peak_rate))
+    run = Run(network, average, optimiser_of(network, settings.peak_rate, settings.weight_decay))
     held = read_checkpoint(saved, settings, member, device)
     if held is not None:
         network.load_state_dict(held["network"])
@@ -194,7 +198,7 @@ def _described(settings: TrainingSettings, member: Member) -> str:
 
 
 @torch.no_grad()
-def _average(average: LesionNetwork, network: LesionNetwork, step: int) -> None:
+def move_average(average: nn.Module, network: nn.Module, step: int) -> None:
     """Move the averaged weights (and statistics of the normalisation) towards the present ones."""
     decay = min(_AVERAGE_DECAY, (1 + step) / (10 + step))
     for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):

@@ -1,0 +1,107 @@
+"""The change score on semi-synthetic pairs of real photos with known truth, side by side with simpler comparisons.
+
+Half of the pairs are only re-photographed, the others changed in between by the benchmark's own code (`change_tissue`),
+which no training uses. The pipeline runs as released: its own masks, its own alignment. **Synthetic changes on real
+photos**: the figures compare methods and are no accuracy in a clinic.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from longderm.bench.change_measuring import Row, measure_row
+from longderm.bench.change_pairs import ChangeSpec, plan, usable_photos
+from longderm.bench.change_report import print_table, report
+from longderm.bench.processes import one_thread_processes
+from longderm.bench.registration_pairs import checked_folder
+from longderm.change.evidence import DEFAULT_VERSION, NoiseModel, Observation, conformal_p_value, score_of
+from longderm.errors import UsageError
+from longderm.models import Release, load_release
+
+#: A pair with all that is measured of it is one line of it; the first line says of which run.
+ROWS = "pairs.jsonl"
+#: Pairs between two lines of progress.
+_TOLD_EVERY = 50
+
+
+def run(
+    out: Path,
+    photos: str,
+    pairs: int = 2000,
+    split: str = "val",
+    seed: int = 1,
+    resume: int = 0,
+    workers: int = 1,
+    minutes: float = 0,
+    crops: int = 1,
+    release: str = "",
+) -> dict[str, Any]:
+    """Make and score `pairs` pairs of the fixed mix over `split` of the ISIC-layout folder `photos`, and the tiers
+    that come on top (see `change_pairs.plan`); prints a table.
+
+    resume: 1 goes on with the rows in `out`, which another seed, split or number of pairs may not have made; minutes:
+    stops measuring after so long and reports on what there is (0: never); crops: 1 keeps the aligned crops of each
+    pair in `out`/crops; release: version of the change release that scores. Rows of another release are scored anew
+    from what was measured. Raises SourceNotFoundError for another layout, UsageError for rows of another run.
+    """
+    folder = checked_folder(Path(photos))
+    chosen = load_release("change", release or DEFAULT_VERSION)
+    described = {"seed": seed, "pairs": pairs, "split": split}
+    rows = start_rows(out / ROWS, described, bool(resume))
+    _, structured, left_out = usable_photos(folder, split)
+    missing = [spec for spec in plan(pairs, seed) if spec.name not in {row["name"] for row in rows}]
+    started = time.monotonic()
+    with (out / ROWS).open("a") as file:
+        for row in _measured(missing, folder, split, chosen, out / "crops" if crops else None, workers):
+            rows.append(row)
+            file.write(json.dumps(row, sort_keys=True) + "\n")
+            file.flush()
+            if len(rows) % _TOLD_EVERY == 0:
+                print(f"{len(rows)} of {len(plan(pairs, seed))} pairs", flush=True)
+            if minutes and time.monotonic() - started > 60 * minutes:
+                break
+    figures = report([rescored(row, chosen) for row in sorted(rows, key=lambda row: row["name"])])
+    print_table(figures)
+    usable = {"with_structure": len(structured), "left_out": left_out}
+    return figures | {"run": described, "release": chosen.name, "photos": usable, "planned": len(plan(pairs, seed))}
+
+
+def start_rows(path: Path, described: dict[str, Any], resume: bool) -> list[Row]:
+    """The rows of an earlier run to go on with, or none and a new file. Raises UsageError for another run's rows."""
+    if not resume or not path.is_file():
+        path.write_text(json.dumps(described, sort_keys=True) + "\n")
+        return []
+    lines = path.read_text().splitlines()
+    # A run that was killed may have left half a line.
+    whole = [line for line in lines if line.endswith("}")]
+    if not whole or json.loads(whole[0]) != described:
+        raise UsageError(f"{path.name} in --out is of another run; give its --pairs, --split and --seed, or --resume 0")
+    path.write_text("\n".join(whole) + "\n")
+    return [json.loads(line) for line in whole[1:]]
+
+
+def rescored(row: Row, release: Release) -> Row:
+    """The row with the score and p-value of another release than measured it, from its measured differences."""
+    if row["refused"] is not None or row["model"] == release.name:
+        return row
+    model = NoiseModel.from_config(release.config)
+    observed = [Observation(name, float(value)) for name, value in sorted(row["observations"].items())]
+    score = score_of(observed, model)
+    p_value = conformal_p_value(score, model.calibration, model.alpha)
+    return row | {"score": score, "p_value": p_value, "model": release.name}
+
+
+def _measured(
+    specs: list[ChangeSpec], folder: Path, split: str, release: Release, crops_to: Path | None, workers: int
+) -> Iterator[Row]:
+    measure = partial(measure_row, folder=folder, split=split, release=release, crops_to=crops_to)
+    if workers == 1:
+        yield from map(measure, specs)
+        return
+    with one_thread_processes(workers) as pool:
+        yield from pool.map(measure, specs, chunksize=4)

@@ -1,0 +1,153 @@
+"""One pair of the change benchmark through the pipeline as released, and what the baselines make of it: one row.
+
+A row holds every measured difference, so that another release of measured differences is scored from the row alone; the
+aligned crops lie beside it, so that a network is scored without rendering or aligning anything again.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.bench.change_baselines import BASELINES, Aligned
+from longderm.bench.change_pairs import ChangePair, ChangeSpec, make_pair
+from longderm.change.crops import Crops, cut_crops
+from longderm.change.evidence import SPECS, Observation
+from longderm.change.result import Change
+from longderm.imaging.fit import dice
+from longderm.models import Release
+from longderm.registration.warp import warp_to_baseline
+from longderm.threads import one_thread
+
+Row = dict[str, Any]
+
+#: The fields by which rows of one pair are the same in every run.
+_DECIMALS = 6
+
+
+def measure_row(spec: ChangeSpec, folder: Path, split: str, release: Release, crops_to: Path | None) -> Row:
+    """Make the pair of a spec, score it, compare it; `refused` says why there is no score, or is None.
+
+    crops_to: folder for the aligned crops (see `write_crops`), None for none.
+    """
+    with one_thread():
+        pair = make_pair(spec, folder, split)
+        row: Row = {
+            "name": spec.name,
+            "stratum": spec.stratum,
+            "number": spec.number,
+            "photo": pair.photo,
+            "changed": spec.changed,
+            "size": round(pair.size, 4),
+        }
+        return row | compare(pair, release, None if crops_to is None else crops_to / f"{spec.name}.png")
+
+
+def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) -> Row:
+    """What the pipeline and the baselines say of a pair, and where, as plain numbers."""
+    from longderm.change.common_view import build_common_view
+    from longderm.change.score import score_change
+    from longderm.imaging import measure, segment
+    from longderm.photo import Photo
+    from longderm.registration import align, prepare
+    from longderm.registration.similarity import distance, scale_of
+
+    photos = Photo.from_array(pair.baseline), Photo.from_array(pair.followup)
+    masks = segment(photos[0]), segment(photos[1])
+    alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
+    found = all(mask.found and mask.mask.any() for mask in masks)
+    change = score_change(
+        *photos,
+        alignment=alignment,
+        segmentations=masks,
+        measures=(measure(photos[0], masks[0]), measure(photos[1], masks[1])) if found else None,
+        release=release,
+    )
+    if change.score is None or alignment.matrix is None or change.heatmap is None:
+        return {"refused": change.reasons[0].split(":")[0], "detail": change.reasons[0]}
+    matrix = np.asarray(alignment.matrix, np.float64)
+    drawn = masks[0].mask, masks[1].mask
+    y, x = np.nonzero(pair.baseline_mask)
+    radius = math.sqrt(max(1, len(x)) / math.pi)
+    apart = distance(matrix, pair.matrix, complex(x.mean(), y.mean()), 1.2 * radius)
+    crops = cut_crops((pair.baseline, pair.followup), drawn, matrix)
+    view = build_common_view(photos[0], photos[1], matrix, drawn)
+    known = Aligned(view, change, crops)
+    row: Row = {
+        "refused": None,
+        "score": change.score,
+        "p_value": change.p_value,
+        "model": change.model,
+        "observations": {o.measure: round(o.value, _DECIMALS) for o in observations_of(change)},
+        "baselines": {name: _rounded(method(known)) for name, method in BASELINES.items()},
+        "misalignment": round(apart / (2.0 * radius * scale_of(pair.matrix)), 5),
+        "dice": [round(dice(*both), 4) for both in zip(drawn, (pair.baseline_mask, pair.followup_mask), strict=True)],
+    }
+    if pair.where.any():
+        brought, _ = warp_to_baseline(_grey(drawn[1]), matrix, pair.baseline.shape[:2])
+        row |= where_figures(change.heatmap, drawn[0] | (brought[..., 0] > 127), pair.where, 2.0 * radius)
+    if crops_to is not None:
+        write_crops(crops_to, crops, pair.where)
+    return row
+
+
+def observations_of(change: Change) -> list[Observation]:
+    """The measured differences of a change as they enter the score; sizes in mm are none of them."""
+    return [
+        Observation(d.measure, math.log1p(d.delta / 100.0) if SPECS[d.measure].kind == "ratio" else d.delta)
+        for d in change.deltas
+        if d.measure in SPECS
+    ]
+
+
+def where_figures(
+    heat: NDArray[np.float32], either: NDArray[np.bool_], where: NDArray[np.bool_], diameter: float
+) -> Row:
+    """How a heat map meets the true change, inside `either` lesion.
+
+    hot_away: distance of its hottest point from the change as a share of the lesion's diameter, 0 inside; iou: of the
+    true change with as many of the map's hottest pixels. All arrays (H, W) on the baseline's grid; None without heat.
+    """
+    import cv2
+
+    judged = either & np.isfinite(heat)
+    if not judged.any():
+        return {"hot_away": None, "iou": None}
+    values = np.where(judged, heat, -np.inf).ravel()
+    away = cv2.distanceTransform((~where).astype(np.uint8), cv2.DIST_L2, 5)
+    count = int(min(where.sum(), judged.sum()))
+    hottest = np.zeros(values.size, bool)
+    hottest[np.argpartition(values, values.size - count)[values.size - count :]] = True
+    both = int((hottest & where.ravel()).sum())
+    return {
+        "hot_away": round(float(away.ravel()[int(np.argmax(values))]) / diameter, 4),
+        "iou": round(both / max(1, int(hottest.sum()) + int(where.sum()) - both), 4),
+    }
+
+
+def write_crops(path: Path, crops: Crops, where: NDArray[np.bool_]) -> None:
+    """Write a PNG of three squares side by side: baseline, follow-up, and in the third what is known of each pixel.
+
+    Its red channel: the true change; green: 255 where both photos have pixels; blue: 128 baseline lesion, +64 follow-up
+    lesion, as the pipeline drew them.
+    """
+    import cv2
+
+    change, _ = warp_to_baseline(_grey(where), crops.matrix, crops.seen.shape)
+    lesions = crops.baseline_lesion * 128 + crops.followup_lesion * 64
+    known = np.stack([change[..., 0], crops.seen * 255, lesions], axis=2).astype(np.uint8)
+    sheet = np.hstack([crops.baseline, crops.followup, known])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.ascontiguousarray(sheet[..., ::-1]))
+
+
+def _grey(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DECIMALS)

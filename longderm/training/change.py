@@ -1,0 +1,265 @@
+"""The run that trains the change network: seeded, saved after each pass, continued from where it was cut off."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from longderm.errors import SourceNotFoundError, UsageError
+from longderm.models.change_network import (
+    CHANGE_STRIDE_PX,
+    ChangeArchitecture,
+    ChangeLogits,
+    ChangeNetwork,
+    write_change_network,
+)
+from longderm.models.lesion_network import normalise
+from longderm.models.precision import helps_bf16
+from longderm.training.change_batches import ChangeBatch, draw_change_batches, usable_examples
+from longderm.training.examples import Example
+from longderm.training.segmentation import move_average, optimiser_of, rate_at
+
+#: Weights of the losses beside that of the change: where it is teaches the encoder what to look at.
+_WHERE_WEIGHT, _REASON_WEIGHT = 1.0, 0.2
+#: Longer gradients are shortened to this.
+_MAX_GRADIENT = 3.0
+#: Passes between two looks at the held-out photos, and how many pairs each gives.
+_CHECK_EVERY, _CHECK_ROUNDS = 2, 3
+#: Seeds of held-out pairs lie apart from those of training.
+_HELD_SEED = 7_000_003
+
+
+@dataclass(frozen=True)
+class ChangeSettings:
+    """How a run goes. Two runs of the same settings on the same kind of machine give the same weights.
+
+    passes: over the photos; rounds: pairs of each photo in a pass; sides_px: sides of the crops, each for an equal
+    share of the passes; held_share: share of the train photos left out, to look at by the way.
+    """
+
+    seed: int = 0
+    passes: int = 40
+    rounds: int = 4
+    batch_size: int = 24
+    sides_px: tuple[int, ...] = (128, 128, 160)
+    peak_rate: float = 2e-3
+    weight_decay: float = 0.03
+    held_share: float = 0.1
+
+
+@dataclass(eq=False)
+class ChangeRun:
+    """What changes while a run goes on, and is saved after each pass."""
+
+    network: ChangeNetwork
+    average: ChangeNetwork
+    optimiser: torch.optim.AdamW
+    done_passes: int = 0
+
+
+def train_change(
+    folder: Path,
+    out: Path,
+    settings: ChangeSettings,
+    device: str = "auto",
+    threads: int = 0,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train the change network on pairs made over the "train" split of an ISIC-layout folder; go on where an earlier
+    call stopped.
+
+    out: gets the checkpoint, the log and, at the end, `change` with weights and config. Raises SourceNotFoundError for
+    a folder of another layout, UsageError where `out` holds a run of other settings.
+    """
+    import cv2
+
+    from longderm.training.examples import hold_out, read_examples, read_index
+    from longderm.training.lesion import choose_device, progress_bar
+
+    chosen = choose_device(device)
+    if threads:
+        torch.set_num_threads(threads)
+    cv2.setNumThreads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    rows = [row for row in read_index(folder) if row["split"] == "train"]
+    if not rows:
+        raise SourceNotFoundError("index.csv has no photo of split train")
+    # Before minutes are spent on reading photos.
+    read_change_checkpoint(out / "checkpoint.pt", settings, ChangeArchitecture(), chosen)
+    names, held_names = hold_out(rows, settings.held_share, settings.seed)
+    with progress_bar(progress) as (say, advance):
+        say("reading photos", len(names) + len(held_names))
+        photos = usable_examples(read_examples(folder, names, lambda: advance(1)))
+        held = usable_examples(read_examples(folder, held_names, lambda: advance(1)))
+        say("training", 0)
+        network = train_network(photos, settings, out, chosen, held=held, ahead=threads != 1, progress=advance)
+    target = out / "change"
+    target.mkdir(exist_ok=True)
+    figures = check_change(network, held, settings) if held else {}
+    config = {
+        "network": {"side_px": settings.sides_px[-1], "architecture": write_change_network(network.cpu(), target)},
+        "training": asdict(settings),
+        "held_out": figures,
+    }
+    (target / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    return {"out": str(out), "network": str(target), "photos": len(photos)} | figures
+
+
+def train_network(
+    photos: list[Example],
+    settings: ChangeSettings,
+    out: Path,
+    device: torch.device,
+    architecture: ChangeArchitecture | None = None,
+    held: list[Example] | None = None,
+    ahead: bool = False,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+) -> ChangeNetwork:
+    """Train until `settings.passes` are done and return the averaged network.
+
+    `out`/checkpoint.pt is written after each pass and, where it is there, continued; `out`/log.jsonl gets a line per
+    pass. ahead: pairs are made by a thread of their own. Raises UsageError where the checkpoint is of other settings,
+    sides are no multiple of CHANGE_STRIDE_PX, or there are fewer photos than a batch.
+    """
+    if any(side % CHANGE_STRIDE_PX for side in settings.sides_px):
+        raise UsageError(f"sides of crops must be multiples of {CHANGE_STRIDE_PX}, not {settings.sides_px}")
+    steps = settings.rounds * len(photos) // settings.batch_size
+    if len(photos) < settings.batch_size:
+        raise UsageError(f"a pass needs at least {settings.batch_size} whole lesions; there are {len(photos)}")
+    run = _start(settings, device, architecture or ChangeArchitecture(), out / "checkpoint.pt")
+    total = steps * settings.passes
+    for index in range(run.done_passes, settings.passes):
+        # Dropout draws anew in each pass, so that a continued run draws the same.
+        torch.manual_seed(settings.seed * 100_003 + index)
+        side = settings.sides_px[index * len(settings.sides_px) // settings.passes]
+        losses, started = [], time.monotonic()
+        run.network.train()
+        batches = draw_change_batches(
+            photos * settings.rounds, side, settings.batch_size, settings.seed, index, ahead=ahead
+        )
+        for number, batch in enumerate(batches):
+            step = index * steps + number
+            for group in run.optimiser.param_groups:
+                group["lr"] = rate_at(step, total, settings.peak_rate)
+            batch = batch.to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=helps_bf16(device)):
+                logits = look(run.network, batch)
+            loss = change_loss(logits, batch)
+            run.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(run.network.parameters(), _MAX_GRADIENT)
+            run.optimiser.step()
+            move_average(run.average, run.network, step)
+            losses.append(loss.item())
+            progress(step + 1, total, f"pass {index + 1}, {side} px, loss {sum(losses) / len(losses):.3f}")
+        run.done_passes = index + 1
+        _save(run, settings, out / "checkpoint.pt")
+        line: dict[str, Any] = {"pass": index + 1, "side_px": side, "loss": round(sum(losses) / len(losses), 4)}
+        line["seconds"] = round(time.monotonic() - started, 1)
+        if held and (run.done_passes % _CHECK_EVERY == 0 or run.done_passes == settings.passes):
+            line |= check_change(run.average, held, settings)
+        with (out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+    return run.average.eval()
+
+
+def look(network: ChangeNetwork, batch: ChangeBatch) -> ChangeLogits:
+    """What the network says of a batch."""
+    logits: ChangeLogits = network(normalise(batch.baseline), normalise(batch.followup), batch.interval)
+    return logits
+
+
+def change_loss(logits: ChangeLogits, batch: ChangeBatch) -> Tensor:
+    """Cross entropy of the change, of each place (changed cells and others alike in sum where there are both) with the
+    overlap lost (1 - Dice) of changed pairs, and of the reasons of changed pairs."""
+    change = functional.binary_cross_entropy_with_logits(logits.change.float(), batch.changed)
+    where = logits.where.float()
+    each = functional.binary_cross_entropy_with_logits(where, batch.where, reduction="none").mean(dim=(1, 2, 3))
+    drawn = torch.sigmoid(where)
+    both = (drawn * batch.where).sum(dim=(1, 2, 3))
+    overlap = (2 * both + 1) / (drawn.sum(dim=(1, 2, 3)) + batch.where.sum(dim=(1, 2, 3)) + 1)
+    # A change that lies outside of what both photos show cannot be drawn.
+    shown = (batch.where.sum(dim=(1, 2, 3)) > 0).float() * batch.changed
+    place = each.mean() + ((1 - overlap) * shown).sum() / shown.sum().clamp(min=1)
+    told = functional.binary_cross_entropy_with_logits(logits.reasons.float(), batch.reasons, reduction="none")
+    reason = (told.mean(dim=1) * batch.changed).sum() / batch.changed.sum().clamp(min=1)
+    return change + _WHERE_WEIGHT * place + _REASON_WEIGHT * reason
+
+
+@torch.no_grad()
+def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSettings) -> dict[str, float]:
+    """AUROC of changed against stable pairs of the training's own generator over held-out photos, and in how many of
+    the changed ones the where-map's hottest cell is one that changed. The same pairs at every call."""
+    from scipy.stats import mannwhitneyu
+
+    network.eval()
+    device = next(network.parameters()).device
+    scores, labels, hits = [], [], []
+    size = min(settings.batch_size, len(held))
+    for batch in draw_change_batches(held * _CHECK_ROUNDS, settings.sides_px[-1], size, _HELD_SEED, settings.seed):
+        batch = batch.to(device)
+        logits = look(network, batch)
+        scores.append(logits.change.float().cpu().numpy())
+        labels.append(batch.changed.cpu().numpy() > 0)
+        hottest = logits.where.flatten(1).argmax(dim=1, keepdim=True)
+        hits.append((batch.where.flatten(1).gather(1, hottest)[:, 0] > 0)[batch.changed > 0].cpu().numpy())
+    score, changed = np.concatenate(scores).astype(np.float64), np.concatenate(labels)
+    # Mann and Whitney's count of changed pairs above stable ones, as a share.
+    both = int(changed.sum()) * int((~changed).sum())
+    value = float(mannwhitneyu(score[changed], score[~changed]).statistic) / both if both else float("nan")
+    hot = np.concatenate(hits)
+    return {
+        "held_auroc": round(value, 4),
+        "held_hottest_inside": round(float(hot.mean()), 4) if hot.size else float("nan"),
+    }
+
+
+def read_change_checkpoint(
+    path: Path, settings: ChangeSettings, architecture: ChangeArchitecture, device: torch.device
+) -> dict[str, Any] | None:
+    """What a run has saved, or None where there is nothing. Raises UsageError where it is of other settings."""
+    if not path.is_file():
+        return None
+    held: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    if held["settings"] != _described(settings, architecture):
+        raise UsageError(f"{path} is of a run with other settings; give them, or another --out")
+    return held
+
+
+def _start(settings: ChangeSettings, device: torch.device, architecture: ChangeArchitecture, saved: Path) -> ChangeRun:
+    torch.manual_seed(settings.seed)
+    network, average = ChangeNetwork(architecture), ChangeNetwork(architecture)
+    average.load_state_dict(network.state_dict())
+    for part in (network, average):
+        part.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = ChangeRun(network, average, optimiser_of(network, settings.peak_rate, settings.weight_decay))
+    held = read_change_checkpoint(saved, settings, architecture, device)
+    if held is not None:
+        network.load_state_dict(held["network"])
+        average.load_state_dict(held["average"])
+        run.optimiser.load_state_dict(held["optimiser"])
+        run.done_passes = held["done_passes"]
+    return run
+
+
+def _save(run: ChangeRun, settings: ChangeSettings, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    state = {name: getattr(run, name).state_dict() for name in ("network", "average", "optimiser")}
+    described = _described(settings, run.network.architecture)
+    torch.save(state | {"settings": described, "done_passes": run.done_passes}, part)
+    # A run that is killed here leaves the earlier checkpoint whole.
+    part.replace(path)
+
+
+def _described(settings: ChangeSettings, architecture: ChangeArchitecture) -> str:
+    return json.dumps([asdict(settings), asdict(architecture)], sort_keys=True)
