@@ -30,8 +30,8 @@ CODE_VERSIONS = {
     "quality": 3,
     "structures": 1,
     "measures": 2,
-    "alignments": 5,
-    "changes": 3,
+    "alignments": 6,
+    "changes": 4,
     "decisions": 2,
     "trajectories": 1,
 }
