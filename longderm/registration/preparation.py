@@ -165,12 +165,14 @@ def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
 def _prepare(photo: Photo, segmentation: Segmentation, artefacts: Artefacts) -> Prepared:
     import cv2
 
+    from longderm.imaging.grid import reduce_pixels
+
     height, width = photo.shape
     scale = min(1.0, WORK_SIDE_PX / max(height, width))
     work_h, work_w = max(1, round(height * scale)), max(1, round(width * scale))
     pixels = photo.pixels
     if (work_h, work_w) != (height, width):
-        pixels = np.asarray(cv2.resize(pixels, (work_w, work_h), interpolation=cv2.INTER_AREA))
+        pixels = reduce_pixels(pixels, (work_h, work_w))
     scale_x, scale_y = work_w / width, work_h / height
     lesion = np.zeros((work_h, work_w), np.uint8)
     if segmentation.found:

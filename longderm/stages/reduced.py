@@ -48,8 +48,7 @@ class ReducedGrid:
         if mask.shape != self.native:
             raise ValueError(f"the mask is {mask.shape}, the photo {self.native}; segment the same photo")
         size = (self.shape[1], self.shape[0])
-        # Bytes of a bool are 0 and 1; as 0 and 255, their average is a share.
-        share = cv2.resize(mask.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+        share = cv2.resize(mask.astype(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA)
         return np.asarray(share > 127)
 
     def lower_meta(self, meta: PhotoMeta) -> PhotoMeta:
