@@ -46,8 +46,8 @@ def reduce_pixels(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[
     """Area-averaged copy of uint8 (H, W, 3) or (H, W) at `shape`, which is nowhere larger.
 
     Large ones (`LARGE_SIDE_PX`) are averaged in two steps, the first two by two and rounded to whole levels, halves up.
-    Their mean rises by a tenth of a level. The two native pixels at the rim of a pixel of the copy get one weight: it
-    differs by a level where the photo is smooth, on a sharp edge by up to a twentieth of the edge's height.
+    Their mean rises by a tenth of a level. Two native pixels at the rim of a pixel of the copy get one weight: where
+    they differ, the copy is off by at most an eighth of the difference at each of its sides.
     """
     import cv2
 

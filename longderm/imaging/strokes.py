@@ -68,7 +68,8 @@ def find_strokes(grey: NDArray[np.float32]) -> tuple[Strokes, Strokes]:
     for top in range(0, len(grey), _STRIP_ROWS):
         bottom = min(len(grey), top + _STRIP_ROWS)
         first, last = max(0, top - 1), min(len(grey), bottom + 1)
-        found = _ridges(*(part[first:last] for part in (half_sum, difference, xy, root)), level)
+        parts = [np.asarray(field[first:last], np.float32) for field in (half_sum, difference, xy, root)]
+        found = _ridges(*parts, level)
         for whole, part in zip((strength, dark, bright), found, strict=True):
             whole[top:bottom] = part[top - first : bottom - first]
     return _gather(dark, strength), _gather(bright, strength)
