@@ -46,8 +46,8 @@ def reduce_pixels(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[
     """Area-averaged copy of uint8 (H, W, 3) or (H, W) at `shape`, which is nowhere larger.
 
     Large ones (`LARGE_SIDE_PX`) are averaged two by two before, once or more, and rounded to whole levels, halves up:
-    each time, their mean rises by an eighth of a level. Two native pixels at the rim of a pixel of the copy get one weight: where
-    they differ, the copy is off by at most an eighth of the difference at each of its sides.
+    each time, their mean rises by an eighth of a level. Two native pixels at the rim of a pixel of the copy get one
+    weight: where they differ, the copy is off by at most an eighth of the difference at each of its sides.
     """
     import cv2
 
