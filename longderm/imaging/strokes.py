@@ -69,9 +69,9 @@ def find_strokes(grey: NDArray[np.float32]) -> tuple[Strokes, Strokes]:
         bottom = min(len(grey), top + _STRIP_ROWS)
         first, last = max(0, top - 1), min(len(grey), bottom + 1)
         parts = [np.asarray(field[first:last], np.float32) for field in (half_sum, difference, xy, root)]
-        found = _ridges(*parts, level)
-        for whole, part in zip((strength, dark, bright), found, strict=True):
-            whole[top:bottom] = part[top - first : bottom - first]
+        kept = slice(top - first, bottom - first)
+        across, is_dark, is_bright = _ridges(parts[0], parts[1], parts[2], parts[3], level)
+        strength[top:bottom], dark[top:bottom], bright[top:bottom] = across[kept], is_dark[kept], is_bright[kept]
     return _gather(dark, strength), _gather(bright, strength)
 
 
