@@ -8,7 +8,7 @@ caller commits the rows in the order of `INTAKE_TABLES` and then calls `clear_sp
 from longderm.archive.assign import assign
 from longderm.archive.ledger import INTAKE_TABLES, live_photos, tally
 from longderm.archive.link import KEY_NAME, LinkTable
-from longderm.archive.read import open_photo, read_photo
+from longderm.archive.read import open_photo, open_reduced, read_photo, row_meta
 from longderm.archive.scan import Scan, scan
 from longderm.archive.source import SourceSpec
 from longderm.archive.spool import clear_spool, content_hash, give_up, read_into_spool, unread
@@ -25,8 +25,10 @@ __all__ = [
     "give_up",
     "live_photos",
     "open_photo",
+    "open_reduced",
     "read_into_spool",
     "read_photo",
+    "row_meta",
     "scan",
     "tally",
     "unread",

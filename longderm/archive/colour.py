@@ -158,10 +158,15 @@ def scale_to_8_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
 
 def oriented(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Turn and mirror pixels (H, W, 3) as the EXIF orientation (1 to 8; others count as 1) says; contiguous."""
-    if orientation in (5, 6, 7, 8):
+    if is_turned(orientation):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return np.ascontiguousarray(pixels)
+
+
+def is_turned(orientation: int) -> bool:
+    """Whether an EXIF orientation makes rows of columns, so that width and height change places."""
+    return orientation in (5, 6, 7, 8)

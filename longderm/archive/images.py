@@ -6,9 +6,11 @@ of scans of a progressive JPEG. Only formats whose decoders hold against hostile
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -73,11 +75,21 @@ def decode_image(source: bytes | BinaryIO, max_megapixels: float = DEFAULT_MAX_M
 
     Raises UnusablePhotoError: not_an_image, too_large, multi_frame, truncated, unsupported_syntax or unreadable.
     """
+    # read as it is decoded: the bytes of an uncompressed photo need not be in memory beside its pixels
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    with opened_image(stream, max_megapixels) as image:
+        return finish_image(image, stream)
+
+
+@contextlib.contextmanager
+def opened_image(stream: BinaryIO, max_megapixels: float) -> Iterator[Image.Image]:
+    """The image of a file, its header read and all that can be checked before its pixels are decoded.
+
+    Raises UnusablePhotoError: not_an_image, too_large, multi_frame, unsupported_syntax or unreadable.
+    """
     from PIL import Image, UnidentifiedImageError
 
     _load_plugins()
-    # read as it is decoded: the bytes of an uncompressed photo need not be in memory beside its pixels
-    stream = io.BytesIO(source) if isinstance(source, bytes) else source
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the size is checked against our own limit, odd tags end as caveats
         try:
@@ -94,7 +106,7 @@ def decode_image(source: bytes | BinaryIO, max_megapixels: float = DEFAULT_MAX_M
                 check_scans(stream, *image.size)
             _check_packing(image, stream)
             _check_frames(image)
-            return _decode(image, stream)
+            yield image
 
 
 def _load_plugins() -> None:
@@ -190,7 +202,14 @@ def _tag(image: Image.Image, tag: int) -> Any:
     return value[0] if isinstance(value, tuple) and value else value
 
 
-def _decode(image: Image.Image, stream: BinaryIO) -> Decoded:
+def finish_image(
+    image: Image.Image, stream: BinaryIO, fit: Callable[[Image.Image], Image.Image] | None = None
+) -> Decoded:
+    """Decode the pixels of an opened image, bring them to sRGB and turn them upright; the image is closed.
+
+    fit: a last step before colours and orientation are seen to. Raises UnusablePhotoError: truncated, too_large,
+    unsupported_syntax or unreadable.
+    """
     profile = image.info.get("icc_profile")
     name = {"MPO": "jpeg", "JPEG2000": "jpeg2000"}.get(str(image.format), str(image.format).lower())
     bits = _significant_bits(image)
@@ -201,16 +220,21 @@ def _decode(image: Image.Image, stream: BinaryIO) -> Decoded:
         image = Image.fromarray(decode_deep(stream.read()))
     else:
         load(image)
-    caveats: tuple[str, ...] = ()
-    try:
-        # Pillow turns a TIFF itself, and takes the tag away
-        exif = image.getexif()
-        orientation, device = int(exif.get(_ORIENTATION, 1)), _device(exif)
-    except Exception:  # malformed EXIF raises anything; the orientation is then unknown, which the caveat says
-        orientation, device, caveats = 1, None, ("exif_unreadable",)
-    pixels, colour = to_srgb_pixels(image, profile if isinstance(profile, bytes) else None, bits)
+    # after the pixels: Pillow turns a TIFF itself, and takes the tag away
+    orientation, device, caveats = read_exif(image)
+    fitted = image if fit is None else fit(image)
+    pixels, colour = to_srgb_pixels(fitted, profile if isinstance(profile, bytes) else None, bits)
     image.close()  # before turning, which makes a copy
     return Decoded(oriented(pixels, orientation), name, (*caveats, *colour), device)
+
+
+def read_exif(image: Image.Image) -> tuple[int, str | None, tuple[str, ...]]:
+    """The orientation that an image's EXIF states (1 where it states none), the device, and caveats."""
+    try:
+        exif = image.getexif()
+        return int(exif.get(_ORIENTATION, 1)), _device(exif), ()
+    except Exception:  # malformed EXIF raises anything; the orientation is then unknown, which the caveat says
+        return 1, None, ("exif_unreadable",)
 
 
 def _is_deep(stream: BinaryIO) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from longderm.archive.dicom_file import open_dicom
 from longderm.archive.dicom_header import read_header
 from longderm.archive.dicom_pixels import decode_dicom
 from longderm.archive.images import DEFAULT_MAX_MEGAPIXELS, Decoded, decode_image
+from longderm.archive.reduced import ReducedDecode, decode_reduced, divisor_for
 from longderm.archive.silence import silenced
 from longderm.archive.sniff import SNIFF_BYTES, image_format
 from longderm.errors import AccessError, SourceNotFoundError, UnusablePhotoError
@@ -58,6 +60,39 @@ def open_photo(path: str | Path, row: Mapping[str, Any], max_megapixels: float =
     height, width = contents.decoded.pixels.shape[:2]
     if (width, height) != (row["width_px"], row["height_px"]):
         raise UnusablePhotoError("unreadable", "the file has changed since it was taken in; run ingest again")
+    return Photo(contents.decoded.pixels, row_meta(row))
+
+
+def open_reduced(
+    path: str | Path,
+    row: Mapping[str, Any],
+    least_side_px: int,
+    is_same: Callable[[tuple[str, str]], bool],
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS,
+) -> ReducedDecode | None:
+    """The pixels of a large JPEG photo that was taken in, as small as its longer side stays at least `least_side_px`.
+
+    `is_same` is asked whether the identity of the file's bytes, ("sha256", hex digest), is that of the photo: the bytes
+    that are decoded are the ones that were taken in, to the last. None where it is not, where a reduced decode would
+    not be smaller, and for files that are not read at reduced size; `open_photo` then tells. Raises
+    UnusablePhotoError, SourceNotFoundError, AccessError.
+    """
+    if divisor_for(max(row["width_px"], row["height_px"]), least_side_px) == 1:
+        return None
+    with _opened(Path(path), max_megapixels) as (stream, head):
+        if image_format(head) != "jpeg":
+            return None
+        data = stream.read()  # once: what is compared is what is decoded
+    if not is_same(("sha256", hashlib.sha256(data).hexdigest())):
+        return None
+    with silenced():
+        decoded = decode_reduced(data, least_side_px, max_megapixels)
+    as_taken_in = decoded is not None and decoded.native_shape == (row["height_px"], row["width_px"])
+    return decoded if as_taken_in else None
+
+
+def row_meta(row: Mapping[str, Any]) -> PhotoMeta:
+    """The `meta` of a row of table `photos`."""
     names = (
         "modality",
         "px_per_mm",
@@ -68,12 +103,23 @@ def open_photo(path: str | Path, row: Mapping[str, Any], max_megapixels: float =
         "magnification",
         "device",
     )
-    meta = {name: row[name] for name in names}
-    return Photo(contents.decoded.pixels, PhotoMeta(**meta, caveats=tuple(row["caveats"] or ())))
+    return PhotoMeta(**{name: row[name] for name in names}, caveats=tuple(row["caveats"] or ()))
 
 
 def read_contents(path: Path, max_megapixels: float) -> Contents:
     """Read and decode a file. Raises UnusablePhotoError, SourceNotFoundError, AccessError."""
+    with _opened(path, max_megapixels) as (stream, head):
+        if image_format(head) == "dicom":
+            return _read_dicom(stream, max_megapixels)
+        return _read_image(stream, max_megapixels)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, max_megapixels: float) -> Iterator[tuple[io.BufferedReader, bytes]]:
+    """A file of acceptable size, open at its start, and its first bytes.
+
+    Raises UnusablePhotoError (too_large, truncated), SourceNotFoundError, AccessError.
+    """
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -83,9 +129,7 @@ def read_contents(path: Path, max_megapixels: float) -> Contents:
             if not head:
                 raise UnusablePhotoError("truncated", "the file is empty")
             stream.seek(0)
-            if image_format(head) == "dicom":
-                return _read_dicom(stream, max_megapixels)
-            return _read_image(stream, max_megapixels)
+            yield stream, head
     except FileNotFoundError:
         raise SourceNotFoundError("the photo's file does not exist; check the path") from None
     except OSError as error:

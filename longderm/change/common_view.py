@@ -85,6 +85,17 @@ class CommonView:
     skin_known: bool
 
 
+def followup_share(baseline: tuple[int, int], matrix: NDArray[np.float64]) -> float:
+    """How far the follow-up is reduced to be compared, at most 1; 1: not at all.
+
+    baseline: (H, W) of the baseline; matrix: (3, 3), baseline to follow-up pixels. It is reduced to about the
+    comparison grid's density first, for warping a large photo straight down would alias.
+    """
+    density = reduced_shape(baseline, COMPARISON_SIDE_PX)[1] / baseline[1]
+    stretch = float(np.sqrt(abs(np.linalg.det(np.asarray(matrix)[:2, :2]))))
+    return min(1.0, density / stretch)
+
+
 def build_common_view(
     baseline: Photo,
     followup: Photo,
@@ -100,9 +111,7 @@ def build_common_view(
     shape = reduced_shape(baseline.shape, COMPARISON_SIDE_PX)
     small = reduce_pixels(baseline.pixels, shape)
     density = shape[1] / baseline.shape[1]
-    # The follow-up is reduced to about the same density first: warping a large photo straight down would alias.
-    stretch = float(np.sqrt(abs(np.linalg.det(np.asarray(matrix)[:2, :2]))))
-    longer = max(8, round(max(followup.shape) * min(1.0, density / stretch)))
+    longer = max(8, round(max(followup.shape) * followup_share(baseline.shape, matrix)))
     source_shape = reduced_shape(followup.shape, longer)
     source = reduce_pixels(followup.pixels, source_shape)
     to_source = _pixel_map(followup.shape, source_shape) @ matrix @ np.linalg.inv(_pixel_map(baseline.shape, shape))

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.imaging.artefacts import Artefacts, find_artefacts
-from longderm.imaging.grid import reduce_pixels, reduced_shape
+from longderm.imaging.grid import LARGE_SIDE_PX, reduce_mask, reduce_pixels, reduced_shape
 from longderm.photo import Photo
 
 #: Longer side of a cut-out at most.
 SIDE_PX = 384
 #: It reaches beyond the lesion by this share of its longer side, and by some pixels, to hold the ring of skin.
 _MARGIN, _MARGIN_PX = 0.35, 8
+#: In a large photo it begins and ends at a multiple of this, so that it can be averaged two by two.
+_LARGE_GRAIN_PX = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +37,10 @@ def window_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Rows and columns of the lesion of a mask, bool (H, W) with a True at least, and of the skin around it."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     margin = round(_MARGIN * max(int(rows[-1] - rows[0]), int(columns[-1] - columns[0]))) + _MARGIN_PX
+    grain = _LARGE_GRAIN_PX if max(mask.shape) >= LARGE_SIDE_PX else 1
     return (
-        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + margin + 1),
-        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + margin + 1),
+        slice(max(0, int(rows[0]) - margin) // grain * grain, -(-(int(rows[-1]) + margin + 1) // grain) * grain),
+        slice(max(0, int(columns[0]) - margin) // grain * grain, -(-(int(columns[-1]) + margin + 1) // grain) * grain),
     )
 
 
@@ -46,8 +49,6 @@ def cut_out(photo: Photo, mask: NDArray[np.bool_], artefacts: Artefacts | None =
 
     Hair and glare are sought on the whole photo, where a hair is seen at its length, unless `artefacts` are given.
     """
-    import cv2
-
     window = window_around(mask)
     pixels = np.ascontiguousarray(photo.pixels[window])
     native = (pixels.shape[0], pixels.shape[1])
@@ -62,10 +63,9 @@ def cut_out(photo: Photo, mask: NDArray[np.bool_], artefacts: Artefacts | None =
     at = np.ix_(
         np.clip((y / step[0]).astype(np.intp), 0, size[0] - 1), np.clip((x / step[1]).astype(np.intp), 0, size[1] - 1)
     )
-    share = cv2.resize(mask[window].astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
     return CutOut(
         reduce_pixels(pixels, shape),
-        np.asarray(share >= 0.5),
+        reduce_mask(mask[window], shape),
         np.asarray(inside[at]),
         np.asarray(clear[at]),
         max(native) / max(shape),

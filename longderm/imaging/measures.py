@@ -14,7 +14,7 @@ from longderm.imaging.candidates import ring_around
 from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.cut_out import window_around
 from longderm.imaging.features import masked_blur
-from longderm.imaging.grid import enlarge_part, reduce_mask, reduce_pixels, reduced_shape
+from longderm.imaging.grid import cut_part, reduce_mask, reduce_pixels, reduced_shape
 from longderm.imaging.lesion_looks import ColourCluster, describe
 from longderm.imaging.palette import BLACK, BLUE_GREY, COLOURS, DARK_BROWN, name_colours
 from longderm.imaging.rounding import DIGITS, significant
@@ -127,7 +127,7 @@ def _colours(
     mask = reduce_mask(full_mask[window], shape)
     if not mask.any():
         return {}
-    inside, clear = (reduce_mask(enlarge_part(seen, photo.shape, window), shape) for seen in artefacts.seen())
+    inside, clear = (cut_part(seen, photo.shape, window, shape) for seen in artefacts.seen())
     lab = srgb_to_lab(reduce_pixels(pixels, shape))
     side = max(shape)
     lesion = mask & clear

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.imaging.grid import reduce_pixels
 from longderm.imaging.texture import TEXTURE_SIDE_PX, Texture, read_cells
 from longderm.models import Release
 from longderm.photo import Photo
@@ -117,7 +118,7 @@ def squash(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     import cv2
 
     shrunk = (min(pixels.shape[1], side_px), min(pixels.shape[0], side_px))
-    smaller = cv2.resize(pixels, shrunk, interpolation=cv2.INTER_AREA)
+    smaller = reduce_pixels(pixels, (shrunk[1], shrunk[0]))
     square = cv2.resize(smaller, (side_px, side_px), interpolation=cv2.INTER_LINEAR)
     return lighten(np.asarray(square, dtype=np.uint8))
 

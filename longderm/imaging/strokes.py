@@ -25,6 +25,8 @@ _MIN_LENGTH_PX, _MIN_SLENDERNESS, _MAX_LENGTH_SHARE = 4.5, 2.0, 0.3
 _MAX_GAP_PX, _SAME_DIRECTION, _MAX_LATERAL_PX, _SAME_STRENGTH = 7.5, 0.22, 1.6, 0.7
 #: A mark whose end lies this near to the photo's edge may go on beyond it.
 _RIM_PX = 1.5
+#: Rows that are worked on at once.
+_STRIP_ROWS = 64
 #: More marks than this make a texture; the strongest are kept.
 _MAX_STROKES = 500
 
@@ -60,34 +62,57 @@ def find_strokes(grey: NDArray[np.float32]) -> tuple[Strokes, Strokes]:
     half_sum, difference = cv2.addWeighted(xx, 0.5, yy, 0.5, 0), cv2.addWeighted(xx, 0.5, yy, -0.5, 0)
     root = cv2.magnitude(difference, xy)
     level = max(_MIN_RIDGE, _RIDGE_TO_MEDIAN * float(np.median(root[::3, ::3])))
+    strength = np.empty(grey.shape, np.float32)
+    dark, bright = np.empty(grey.shape, np.uint8), np.empty(grey.shape, np.uint8)
+    # Strip by strip, with a row more to either side: what is made on the way stays in the processor's cache.
+    for top in range(0, len(grey), _STRIP_ROWS):
+        bottom = min(len(grey), top + _STRIP_ROWS)
+        first, last = max(0, top - 1), min(len(grey), bottom + 1)
+        parts = [np.asarray(field[first:last], np.float32) for field in (half_sum, difference, xy, root)]
+        kept = slice(top - first, bottom - first)
+        across, is_dark, is_bright = _ridges(parts[0], parts[1], parts[2], parts[3], level)
+        strength[top:bottom], dark[top:bottom], bright[top:bottom] = across[kept], is_dark[kept], is_bright[kept]
+    return _gather(dark, strength), _gather(bright, strength)
+
+
+def _ridges(
+    half_sum: NDArray[np.float32],
+    difference: NDArray[np.float32],
+    mixed: NDArray[np.float32],
+    root: NDArray[np.float32],
+    level: float,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8]]:
+    """(strength, dark, bright): the second derivative across a mark, and 1 on ridges that keep their direction.
+
+    half_sum, difference: half the sum and the difference of the second derivatives along x and y; mixed: the one along
+    both; root: length of the last two; level: the least strength of a mark.
+    """
+    import cv2
+
     # The eigenvalue across a mark is root + |half sum|, the one along it the difference: dark marks bend upwards.
     bend = np.abs(half_sum)
     across = np.asarray(cv2.add(root, bend), np.float32)
     ridge = (across >= level) & (across >= _ACROSS_TO_ALONG * cv2.absdiff(root, bend))
     # Doubled direction of the greatest second derivative.
     floor = np.maximum(root, np.float32(1e-6))
-    cos2, sin2 = (np.asarray(cv2.divide(part, floor), np.float32) for part in (difference, xy))
-    dark = half_sum > 0
-    return (
-        _gather(ridge & dark, across, cos2, sin2),
-        _gather(ridge & ~dark, across, cos2, sin2),
-    )
+    cos2, sin2 = (np.asarray(cv2.divide(part, floor), np.float32) for part in (difference, mixed))
+    upwards = half_sum > 0
+
+    def coherent(ridge: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        weight = ridge.astype(np.float32)
+        size = (3, 3)
+        mean_c, mean_s = cv2.boxFilter(cos2 * weight, -1, size), cv2.boxFilter(sin2 * weight, -1, size)
+        steady = cv2.magnitude(mean_c, mean_s) >= _MIN_COHERENCE * cv2.boxFilter(weight, -1, size)
+        return np.asarray(ridge & steady, np.uint8)
+
+    return across, coherent(ridge & upwards), coherent(ridge & ~upwards)
 
 
-def _gather(
-    ridge: NDArray[np.bool_],
-    strength: NDArray[np.float32],
-    cos2: NDArray[np.float32],
-    sin2: NDArray[np.float32],
-) -> Strokes:
-    """Connected ridge pixels of one direction as marks; (cos2, sin2): doubled direction of the mark or its normal."""
+def _gather(coherent: NDArray[np.uint8], strength: NDArray[np.float32]) -> Strokes:
+    """Connected pixels of ridges of one direction (1, else 0) as marks."""
     import cv2
 
-    weight = ridge.astype(np.float32)
-    size = (3, 3)
-    mean_c, mean_s = cv2.boxFilter(cos2 * weight, -1, size), cv2.boxFilter(sin2 * weight, -1, size)
-    coherent = ridge & (cv2.magnitude(mean_c, mean_s) >= _MIN_COHERENCE * cv2.boxFilter(weight, -1, size))
-    count, labels = cv2.connectedComponents(coherent.astype(np.uint8), connectivity=8)
+    count, labels = cv2.connectedComponents(coherent, connectivity=8)
     rows, columns = np.nonzero(coherent)
     label = labels[rows, columns]
     n = np.bincount(label, minlength=count).astype(np.float64)
@@ -104,7 +129,7 @@ def _gather(
     angle = np.mod(0.5 * np.arctan2(2 * cxy, cxx - cyy), np.pi)
     contrast = mean(strength[rows, columns])
     keep = (length >= _MIN_LENGTH_PX) & (length >= _MIN_SLENDERNESS * width)
-    keep &= length <= _MAX_LENGTH_SHARE * max(ridge.shape)
+    keep &= length <= _MAX_LENGTH_SHARE * max(coherent.shape)
     keep[0] = False
     chosen = np.flatnonzero(keep)
     if len(chosen) > _MAX_STROKES:
@@ -119,7 +144,7 @@ def _gather(
             contrast[chosen],
             np.ones(len(chosen), np.bool_),
         ),
-        (ridge.shape[0], ridge.shape[1]),
+        (coherent.shape[0], coherent.shape[1]),
     )
 
 

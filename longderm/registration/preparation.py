@@ -122,6 +122,28 @@ class Prepared:
         keypoints = detect(finest.channel, finest.weight, finest.from_native, empty=self.problem is not None)
         return replace(self, levels=tuple(levels), keypoints=keypoints, lesion_centre=centre)
 
+    def lifted(self, shape: tuple[int, int], meta: PhotoMeta) -> Prepared:
+        """The same photo on a larger native grid (H, W), of which the present one is a copy that covers all of it.
+
+        meta: what is known of the photo on that grid.
+        """
+        across, down = self.shape[1] / shape[1], self.shape[0] / shape[0]
+        reduce = np.array([[across, 0.0, (across - 1) / 2], [0.0, down, (down - 1) / 2], [0.0, 0.0, 1.0]])
+        stretch = np.array([across, down])
+        levels = tuple(replace(level, from_native=level.from_native @ reduce) for level in self.levels)
+        keypoints = replace(self.keypoints, points=(self.keypoints.points + 0.5) / stretch - 0.5)
+        x, y = self.lesion_centre if self.lesion_centre is not None else (0.0, 0.0)
+        diameter = self.lesion_diameter_px
+        return replace(
+            self,
+            shape=shape,
+            meta=meta,
+            levels=levels,
+            keypoints=keypoints,
+            lesion_centre=None if self.lesion_centre is None else ((x + 0.5) / across - 0.5, (y + 0.5) / down - 0.5),
+            lesion_diameter_px=None if diameter is None else diameter / float(np.sqrt(across * down)),
+        )
+
 
 def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
     """Make a photo ready for alignment: masks, illumination-flattened melanin-like channel, pyramid, keypoints.
@@ -143,12 +165,14 @@ def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
 def _prepare(photo: Photo, segmentation: Segmentation, artefacts: Artefacts) -> Prepared:
     import cv2
 
+    from longderm.imaging.grid import reduce_pixels
+
     height, width = photo.shape
     scale = min(1.0, WORK_SIDE_PX / max(height, width))
     work_h, work_w = max(1, round(height * scale)), max(1, round(width * scale))
     pixels = photo.pixels
     if (work_h, work_w) != (height, width):
-        pixels = np.asarray(cv2.resize(pixels, (work_w, work_h), interpolation=cv2.INTER_AREA))
+        pixels = reduce_pixels(pixels, (work_h, work_w))
     scale_x, scale_y = work_w / width, work_h / height
     lesion = np.zeros((work_h, work_w), np.uint8)
     if segmentation.found:

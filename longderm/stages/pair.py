@@ -5,17 +5,23 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.archive import row_meta
+from longderm.archive.reduced import ReducedDecode
 from longderm.change import Change, score_change
+from longderm.change.common_view import COMPARISON_SIDE_PX, followup_share
 from longderm.imaging import Segmentation
+from longderm.imaging.artefacts import ARTEFACT_SIDE_PX
 from longderm.photo import Photo
 from longderm.registration import Alignment, Prepared, align, prepare, warp_to_baseline
+from longderm.registration.preparation import WORK_SIDE_PX
 from longderm.stages.photo import read_mask, read_measures, read_scaled
 from longderm.stages.place import BatchResult, Place, UnavailableError, encode_jpeg, rounded
+from longderm.stages.reduced import ReducedGrid, lower_matrix
 from longderm.stages.work import PAIR_STAGES, Pair, Row, Work
 from longderm.store import Store
 
@@ -33,11 +39,23 @@ class PairWork:
     scales: dict[str, Row]
 
 
+#: No copy that a pair is aligned, compared and shown on has a longer side than this (artefacts and comparison grid),
+#: but for a follow-up that shows more of the skin than its baseline (`followup_share`).
+FINEST_SIDE_PX = max(ARTEFACT_SIDE_PX, COMPARISON_SIDE_PX, WORK_SIDE_PX)
+#: A photo is decoded at reduced size where so many of its pixels are still averaged, along each axis, into one of the
+#: finest copy: what tells a scaled inverse DCT from averaging all pixels lies near the limit of the reduced decode's
+#: resolution, and an average over two of its pixels removes that.
+LEAST_OVERSAMPLING = 2
+
+
 @dataclass(frozen=True, eq=False)
 class _Ready:
+    """A photo to be compared. `photo` and `segmentation` are on `grid`, `prepared` is on the native one."""
+
     photo: Photo
     segmentation: Segmentation
     prepared: Prepared
+    grid: ReducedGrid
 
 
 def pair_work(work: Work) -> list[list[PairWork]]:
@@ -120,15 +138,34 @@ def _get_ready(photo: Row, item: PairWork, ready: dict[str, _Ready | Exception],
     photo_id = photo["photo_id"]
     if photo_id not in ready:
         try:
-            pixels = read_scaled(place.read(photo), item.scales[photo_id])
-            segmentation = read_mask(item.masks[photo_id], pixels, store)
-            ready[photo_id] = _Ready(pixels, segmentation, prepare(pixels, segmentation))
+            opened = place.read_reduced(photo, LEAST_OVERSAMPLING * FINEST_SIDE_PX)
+            ready[photo_id] = (
+                _at_full_size(photo, item, place, store) if opened is None else _reduced(opened, photo, item, store)
+            )
         except Exception as error:  # kept, so that each pair of this photo says the same
             ready[photo_id] = error
     found = ready[photo_id]
     if isinstance(found, Exception):
         raise found
     return found
+
+
+def _at_full_size(photo: Row, item: PairWork, place: Place, store: Store) -> _Ready:
+    photo_id = photo["photo_id"]
+    pixels = read_scaled(place.read(photo), item.scales[photo_id])
+    segmentation = read_mask(item.masks[photo_id], pixels.shape, store)
+    return _Ready(pixels, segmentation, prepare(pixels, segmentation), ReducedGrid(pixels.shape, pixels.shape))
+
+
+def _reduced(decoded: ReducedDecode, photo: Row, item: PairWork, store: Store) -> _Ready:
+    """A photo that was decoded at reduced size, with its mask on that grid."""
+    photo_id = photo["photo_id"]
+    grid = ReducedGrid(decoded.native_shape, (decoded.pixels.shape[0], decoded.pixels.shape[1]))
+    native = read_scaled(Photo(decoded.pixels, row_meta(photo)), item.scales[photo_id]).meta
+    pixels = Photo(decoded.pixels, grid.lower_meta(native))
+    drawn = read_mask(item.masks[photo_id], grid.native, store)
+    segmentation = replace(drawn, mask=grid.lower_mask(drawn.mask))
+    return _Ready(pixels, segmentation, prepare(pixels, segmentation).lifted(grid.native, native), grid)
 
 
 def alignment_row(alignment: Alignment) -> Row:
@@ -171,14 +208,23 @@ def read_alignment(row: Row) -> Alignment:
 def _change(
     item: PairWork, baseline: _Ready, followup: _Ready, alignment: Alignment, place: Place, store: Store
 ) -> Row:
-    ids = (item.pair.baseline["photo_id"], item.pair.followup["photo_id"])
-    measures = (read_measures(item.measures[ids[0]]), read_measures(item.measures[ids[1]]))
+    photos = (item.pair.baseline, item.pair.followup)
+    first, second = (read_measures(item.measures[photo["photo_id"]]) for photo in photos)
+    if followup.grid.is_reduced and alignment.matrix is not None:
+        matrix = lower_matrix(alignment.matrix, baseline.grid, followup.grid)
+        if followup_share(baseline.photo.shape, matrix) > 1 / LEAST_OVERSAMPLING:
+            # Of a follow-up that shows more of the skin than its baseline, the comparison grid holds finer detail.
+            followup = _at_full_size(photos[1], item, place, store)
+    if baseline.grid.is_reduced or followup.grid.is_reduced:
+        first, second = baseline.grid.lower_measures(first), followup.grid.lower_measures(second)
+        if alignment.matrix is not None:
+            alignment = replace(alignment, matrix=lower_matrix(alignment.matrix, baseline.grid, followup.grid))
     change = score_change(
         baseline.photo,
         followup.photo,
         alignment=alignment,
         segmentations=(baseline.segmentation, followup.segmentation),
-        measures=measures,
+        measures=(first, second),
         release=place.fingerprinter().releases["change"],
     )
     row = rounded(

@@ -97,7 +97,7 @@ def _work_on(item: PhotoWork, photo: Photo, place: Place, store: Store, result: 
     def drawn() -> Segmentation:
         if "masks" in item.todo:
             return segment(photo, release, sight(), artefacts())
-        return read_mask(item.mask, photo, store)
+        return read_mask(item.mask, photo.shape, store)
 
     def previews() -> Row:
         pixels, reduced = preview(photo)
@@ -215,13 +215,16 @@ def mask_row(drawn: Segmentation, store: Store) -> Row:
     }
 
 
-def read_mask(row: Row | None, photo: Photo, store: Store) -> Segmentation:
-    """The segmentation that a row of `masks` describes. Raises LookupError when the stage failed on this photo."""
+def read_mask(row: Row | None, shape: tuple[int, int], store: Store) -> Segmentation:
+    """The segmentation that a row of `masks` describes, on the native grid of `shape` (height, width).
+
+    Raises LookupError when the stage failed on this photo.
+    """
     import numpy as np
 
     if row is None or row["failure"]:
         raise LookupError("the photo has no mask")
-    mask = decode_mask(store.read_object(row["mask_object"])) if row["mask_object"] else np.zeros(photo.shape, np.bool_)
+    mask = decode_mask(store.read_object(row["mask_object"])) if row["mask_object"] else np.zeros(shape, np.bool_)
     return Segmentation(
         mask=mask,
         confidence=row["confidence"],

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from longderm.errors import LongdermError
+from longderm.archive.reduced import ReducedDecode
+from longderm.errors import LongdermError, UnusablePhotoError
 from longderm.photo import Photo
 from longderm.schema import TABLES
 from longderm.settings import Settings
@@ -55,13 +56,38 @@ class Place:
         """
         from longderm.archive import content_hash, open_photo
 
-        path = _resolve(self.link_dir, photo["file_ref"])
-        if path is None or not Path(path).is_file():
-            raise UnavailableError(f"{photo['file_ref']}: the file is not in the archive any more; see `longderm find`")
-        opened = open_photo(path, photo, self.settings.max_megapixels)
+        opened = open_photo(self._path(photo), photo, self.settings.max_megapixels)
         if content_hash(opened.pixels) != photo["content_hash"]:
             raise UnavailableError(f"{photo['file_ref']}: the file has changed since intake; run with --source again")
         return opened
+
+    def read_reduced(self, photo: Row, least_side_px: int) -> ReducedDecode | None:
+        """The pixels of a row of `photos`, decoded as small as their longer side stays at least `least_side_px`.
+
+        The content hash is one of all pixels and cannot be told from a reduced
+        decode. What is compared instead is stricter: the SHA-256 of the file's bytes, from which the photo's id was
+        made at intake. None where it is another (of metadata that changed, perhaps), or where the photo cannot be
+        decoded at reduced size exactly in its place; `read` then judges the pixels. Raises UnavailableError when the
+        file is gone.
+        """
+        from longderm.archive import open_reduced
+
+        link = _open_link(self.link_dir)
+
+        def is_same(identity: tuple[str, str]) -> bool:
+            return bool(link.pseudonym("photo", *identity) == photo["photo_id"])
+
+        path = self._path(photo)
+        try:
+            return open_reduced(path, photo, least_side_px, is_same, self.settings.max_megapixels)
+        except UnusablePhotoError:
+            return None
+
+    def _path(self, photo: Row) -> Path:
+        path = _resolve(self.link_dir, photo["file_ref"])
+        if path is None or not Path(path).is_file():
+            raise UnavailableError(f"{photo['file_ref']}: the file is not in the archive any more; see `longderm find`")
+        return path
 
 
 class UnavailableError(LongdermError, OSError):
