@@ -39,6 +39,8 @@ _HOMES = {
     "Decision": "longderm.governance",
     "Store": "longderm.store",
     "simulate_archive": "longderm.simulate",
+    "fit_survival": "longderm.prognosis",
+    "predict_survival": "longderm.prognosis",
     "LongdermError": "longderm.errors",
 }
 
