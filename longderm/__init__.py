@@ -41,6 +41,7 @@ _HOMES = {
     "simulate_archive": "longderm.simulate",
     "fit_survival": "longderm.prognosis",
     "predict_survival": "longderm.prognosis",
+    "evaluate_survival": "longderm.prognosis",
     "LongdermError": "longderm.errors",
 }
 

@@ -107,7 +107,7 @@ def fit_cox(
     if penalty < 0 or not np.isfinite(penalty) or not 0 <= l1_ratio <= 1:
         raise SurvivalTimesError(f"penalty is {penalty}, l1_ratio {l1_ratio}; give 0 or more, and 0 to 1")
     sets = risk_sets(data, ties)
-    center, scale = matrix.mean(axis=0), _spread(matrix)
+    center, scale = matrix.mean(axis=0), column_spread(matrix)
     scaled = ((matrix - center) / scale)[sets.order]
     ridge = penalty * len(data)
     refuse_unidentified(sets, scaled, names, penalised=penalty > 0)
@@ -299,7 +299,7 @@ def _by_cluster(rows: Floats, cluster: np.ndarray) -> Floats:
     return sums
 
 
-def _spread(matrix: Floats) -> Floats:
+def column_spread(matrix: Floats) -> Floats:
     """Standard deviation of each column (ddof 1, as lifelines scales); 1 for a constant one."""
     spread = matrix.std(axis=0, ddof=1) if matrix.shape[0] > 1 else np.ones(matrix.shape[1])
     tiny = 1e-12 * np.maximum(np.abs(matrix).max(axis=0), np.finfo(np.float64).tiny)
