@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from longderm.prognosis.cox import ChiSquare, chi_square
 from longderm.prognosis.errors import NotConvergedError, TooFewEventsError, UnusableColumnsError
 from longderm.prognosis.figures import KINDS, survival_figures
+from longderm.prognosis.nested_gain import NestedGain, nested_gain
 from longderm.prognosis.resampled_cox import RiskModel, fit_risk_model
 from longderm.prognosis.risk_sets import Ties
 from longderm.prognosis.survival_times import Floats, Indices, SurvivalTimes
@@ -47,7 +49,8 @@ class Corrected:
 @dataclass(frozen=True)
 class OptimismBootstrap:
     """Per candidate the corrected figures, the figures of every resample on itself and on the patients at hand
-    (bootstraps, figures), NaN where the fit failed, their names, and how many resamples failed.
+    (bootstraps, figures), NaN where the fit failed, their names, and how many resamples failed. `log_likelihood`
+    (bootstraps + 1,) is that of the fits to the resamples, and last to all patients.
     """
 
     names: tuple[str, ...]
@@ -55,6 +58,7 @@ class OptimismBootstrap:
     on_original: Mapping[str, Floats]
     apparent: Mapping[str, Floats]
     failed: Mapping[str, int]
+    log_likelihood: Mapping[str, Floats]
 
     def corrected(self, candidate: str) -> dict[str, Corrected]:
         """Every figure of a candidate."""
@@ -65,6 +69,13 @@ class OptimismBootstrap:
         pairs = (self.apparent, self.on_itself, self.on_original)
         apparent, itself, original = (pair[candidate] - pair[over] for pair in pairs)
         return self._corrected(apparent, itself, original)
+
+    def nested(self, candidate: str, over: str, df: int) -> tuple[ChiSquare, dict[str, NestedGain]]:
+        """The likelihood ratio test of the `df` columns that `candidate` has beyond `over`, and what they gain."""
+        ratios = 2.0 * (self.log_likelihood[candidate] - self.log_likelihood[over])
+        test = chi_square(max(float(ratios[-1]), 0.0), df)
+        gains = self.on_itself[candidate] - self.on_itself[over]
+        return test, {name: nested_gain(test, gains[:, j], ratios[:-1]) for j, name in enumerate(self.names)}
 
     def _corrected(self, apparent: Floats, itself: Floats, original: Floats) -> dict[str, Corrected]:
         result = {}
@@ -104,6 +115,7 @@ def optimism_bootstrap(
     Raises what the fits to all patients raise.
     """
     names: tuple[str, ...] = ()
+    values = {one.name: np.full(bootstraps + 1, np.nan) for one in candidates}
     apparent: dict[str, Floats] = {}
     starts: dict[str, Floats] = {}
     for candidate in candidates:
@@ -111,6 +123,7 @@ def optimism_bootstrap(
         figures = judge(model, data, candidate.matrix, labels, kinds)
         names, starts[candidate.name] = tuple(figures), model.beta
         apparent[candidate.name] = np.array(list(figures.values()))
+        values[candidate.name][-1] = model.log_likelihood
     itself = {one.name: np.full((bootstraps, len(names)), np.nan) for one in candidates}
     original = {one.name: np.full((bootstraps, len(names)), np.nan) for one in candidates}
     failed = dict.fromkeys((one.name for one in candidates), 0)
@@ -124,11 +137,12 @@ def optimism_bootstrap(
             except (UnusableColumnsError, NotConvergedError, TooFewEventsError):
                 failed[candidate.name] += 1
                 continue
+            values[candidate.name][b] = model.log_likelihood
             itself[candidate.name][b] = list(judge(model, sample, drawn, labels, kinds).values())
             original[candidate.name][b] = list(judge(model, data, candidate.matrix, labels, kinds).values())
         if progress is not None:
             progress(b + 1)
-    return OptimismBootstrap(names, itself, original, apparent, failed)
+    return OptimismBootstrap(names, itself, original, apparent, failed, values)
 
 
 def resamples(rows: int, bootstraps: int, seed: int, patient: ArrayLike | None = None) -> Iterator[Indices]:

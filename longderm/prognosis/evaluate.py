@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from longderm.prognosis.bootstrap import Candidate, Corrected, OptimismBootstrap, optimism_bootstrap, resamples
+from longderm.prognosis.bootstrap import Candidate, OptimismBootstrap, optimism_bootstrap, resamples
 from longderm.prognosis.calibration import calibration_at
 from longderm.prognosis.censoring_weights import check_horizons
 from longderm.prognosis.cross_validation import CrossValidation, cross_validate
@@ -120,7 +120,7 @@ def evaluate_survival(
             failed,
             tuple(said),
         )
-    gains = _gains(list(wanted), boot, crossed, {one.name for one in candidates})
+    gains = _gains(list(wanted), boot, crossed, candidates)
     settings = {
         "bootstraps": bootstraps, "folds": folds, "repeats": repeats, "seed": seed, "penalty": penalty,
         "time_unit": time_unit,
@@ -263,12 +263,17 @@ def _judge_predictions(
 
 
 def _gains(
-    names: list[str], boot: OptimismBootstrap, crossed: CrossValidation | None, fitted: set[str]
+    names: list[str], boot: OptimismBootstrap, crossed: CrossValidation | None, candidates: Sequence[Candidate]
 ) -> tuple[Gain, ...]:
-    found = []
+    fitted = {one.name: one for one in candidates}
+    last, found = names[-1], []
     for over in names[:-1]:
-        both = crossed is not None and {names[-1], over} <= fitted
-        folds = crossed.gain(names[-1], over) if both and crossed is not None else {}
-        figures: dict[str, Corrected] = boot.gain(names[-1], over)
-        found.append(Gain(names[-1], over, figures, folds))
+        both = last in fitted and over in fitted
+        folds = crossed.gain(last, over) if both and crossed is not None else {}
+        added, population = None, {}
+        if both and fitted[last].penalty == fitted[over].penalty == 0:
+            more = set(fitted[last].columns) - set(fitted[over].columns)
+            if more and set(fitted[over].columns) < set(fitted[last].columns):
+                added, population = boot.nested(last, over, len(more))
+        found.append(Gain(last, over, boot.gain(last, over), folds, added, population))
     return tuple(found)

@@ -12,8 +12,10 @@ import numpy as np
 
 from longderm.prognosis.bootstrap import Corrected
 from longderm.prognosis.calibration import Calibration
+from longderm.prognosis.cox import ChiSquare
 from longderm.prognosis.cross_validation import FoldMean
 from longderm.prognosis.decision_curve import DecisionCurve
+from longderm.prognosis.nested_gain import NestedGain
 from longderm.prognosis.risk_groups import RiskGroups, Subgroup
 
 
@@ -43,12 +45,18 @@ class ModelEvaluation:
 class Gain:
     """What `model` gains over `over`, figure by figure (less is better for Brier): optimism-corrected from the paired
     bootstrap, and from paired folds.
+
+    Where `model` has all columns of `over` and more, `added` is the likelihood ratio test of those (None otherwise or
+    under a penalty) and `population` the gain in the population with the interval to rely on where the gain may be
+    nothing: the paired bootstrap's then holds zero nearly always.
     """
 
     model: str
     over: str
     figures: Mapping[str, Corrected]
     cross_validated: Mapping[str, FoldMean]
+    added: ChiSquare | None
+    population: Mapping[str, NestedGain]
 
 
 @dataclass(frozen=True)

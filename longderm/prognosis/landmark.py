@@ -13,7 +13,13 @@ from longderm.prognosis.calibration import administrative_end
 from longderm.prognosis.errors import SurvivalTimesError
 from longderm.prognosis.model_matrix import missing_values, table_columns
 from longderm.prognosis.risk_sets import Ties
-from longderm.prognosis.survival_model import PER_YEAR, SurvivalModel, SurvivalPrediction, fit_survival, predict_survival
+from longderm.prognosis.survival_model import (
+    PER_YEAR,
+    SurvivalModel,
+    SurvivalPrediction,
+    fit_survival,
+    predict_survival,
+)
 from longderm.prognosis.survival_times import Indices, survival_times
 
 #: How far ahead a landmark model looks, at most; follow-up is cut there so that later hazards do not bend it.
@@ -129,9 +135,7 @@ def fit_landmark(
     )
 
 
-def predict_landmark(
-    model: SurvivalModel, rows: LandmarkRows, years: ArrayLike = RISK_YEARS
-) -> SurvivalPrediction:
+def predict_landmark(model: SurvivalModel, rows: LandmarkRows, years: ArrayLike = RISK_YEARS) -> SurvivalPrediction:
     """Survival from each visit on by `years` (k,) ahead, of rows whose covariates are known.
 
     Raises MissingValuesError for visits with unknown covariates, SurvivalTimesError for years past what the model

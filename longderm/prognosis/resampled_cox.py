@@ -16,13 +16,14 @@ from longderm.prognosis.survival_times import Floats, SurvivalTimes
 @dataclass(frozen=True)
 class RiskModel:
     """`beta` (p,) per unit of the columns, their `center` (p,), and the cumulative `hazard` (k,) there by each of the
-    `times` (k,).
+    `times` (k,); `log_likelihood` of the fit, without its penalty.
     """
 
     beta: Floats
     center: Floats
     times: Floats
     hazard: Floats
+    log_likelihood: float
 
     def predictor(self, matrix: Floats) -> Floats:
         """Linear predictor (n,) from the centre."""
@@ -60,7 +61,8 @@ def fit_risk_model(
         refuse_unidentified(sets, scaled, names, penalised=penalty > 0)
         refuse_diverging(sets, scaled, found, names, penalty * len(data))
     hazard = cumulative_hazard(sets, found.likelihood, times, baseline or ties)
-    return RiskModel(found.beta / scale, center, times, hazard)
+    ridge_part = penalty * len(data) * float(found.beta @ found.beta) / 2.0
+    return RiskModel(found.beta / scale, center, times, hazard, found.likelihood.value + ridge_part)
 
 
 def cumulative_hazard(sets: RiskSets, at: Likelihood, times: Floats, baseline: Ties) -> Floats:
