@@ -23,6 +23,7 @@ BENCHMARKS = {
     "confidence": "fit the confidence of an alignment on real photos taken twice, check it on synthetic pairs",
     "looks": "skin tone, area and asymmetry of simulated lesions against the simulator's truth; time of each part",
     "noise": "minimal detectable change and false alarms on stable pairs; writes a change release",
+    "prognosis": "optimism bootstraps of a Cox model beside a loop over lifelines; concordance by size; landmark risks",
     "pipeline": "the monitoring flow on simulated photos: wall time against the CPU time inside the stages, memory",
     "crash": "kill the flow at random moments and compare the store with that of an undisturbed run",
 }
