@@ -45,14 +45,31 @@ def test_three_models_side_by_side_with_every_figure(evaluation):
     json.dumps(evaluation.to_dict(), allow_nan=False)
 
 
-def test_the_image_adds_what_was_planted_and_its_interval_says_so(evaluation):
+def test_the_image_adds_and_the_figures_of_its_gain_say_so(evaluation):
     gain = next(one for one in evaluation.gains if one.over == "clinical")
-    truth = 0.0454  # of the models fitted to 200,000 patients of the same simulation
-    figure = gain.population["harrell_c"]
     assert gain.added.df == 2 and gain.added.p_value < 1e-6
-    assert 0 < figure.lower < truth < figure.upper
-    assert gain.figures["harrell_c"].lower < truth < gain.figures["harrell_c"].upper
+    assert 0 < gain.population["harrell_c"].lower < gain.population["harrell_c"].upper
     assert gain.population["brier_5y"].upper < 0  # less error
+
+
+def test_the_interval_of_the_gain_covers_the_planted_one_in_most_cohorts():
+    truth, covered = 0.0454, 0  # of the models fitted to 200,000 patients of the same simulation
+    for seed in range(11, 19):  # 95% of cohorts: fewer than 6 of 8 happen once in 170 such runs
+        columns = simulate_cohort(1200, seed, image_effect=0.6).patients
+        clinical = np.column_stack([columns[name] for name in CLINICAL])
+        combined = np.column_stack([clinical, columns["image_score"]])
+        candidates = (
+            Candidate("clinical", tuple(CLINICAL), clinical),
+            Candidate("combined", (*CLINICAL, "image_score"), combined),
+        )
+        data = survival_times(columns["time"], columns["event"])
+        boot = optimism_bootstrap(
+            data, candidates, np.array([1826.0]), ("5y",), bootstraps=10, seed=0, kinds=("harrell_c",)
+        )
+        gain = boot.nested("combined", "clinical", 1)[1]["harrell_c"]
+        assert gain.lower > 0
+        covered += gain.lower < truth < gain.upper
+    assert covered >= 6
 
 
 def test_risk_groups_order_survival_and_come_with_a_test(evaluation):
