@@ -62,11 +62,12 @@ def calibration_at(data: SurvivalTimes, risk: ArrayLike, time: float, groups: in
     labels = _groups(risks, groups)
     rows = [(float(risks[labels == g].mean()), *_observed(cut.take(labels == g), time)) for g in np.unique(labels)]
     predicted, found, lower, upper = (np.array(column) for column in zip(*rows, strict=True))
-    ends = (None, None) if slope is None or error is None else (slope - Z95 * error, slope + Z95 * error)
+    half = None if slope is None or error is None else Z95 * error
     return Calibration(
         time,
         slope,
-        *ends,
+        None if slope is None or half is None else slope - half,
+        None if slope is None or half is None else slope + half,
         observed / expected,
         low / expected,
         high / expected,

@@ -11,12 +11,14 @@ import numpy as np
 from longderm.prognosis.bootstrap import Candidate, OptimismBootstrap, optimism_bootstrap, resamples
 from longderm.prognosis.calibration import calibration_at
 from longderm.prognosis.censoring_weights import check_horizons
+from longderm.prognosis.cox import ChiSquare
 from longderm.prognosis.cross_validation import CrossValidation, cross_validate
 from longderm.prognosis.decision_curve import decision_curve
 from longderm.prognosis.errors import OutsideFollowUpError, SurvivalTimesError, TooFewEventsError
 from longderm.prognosis.evaluation import Gain, ModelEvaluation, SurvivalEvaluation
 from longderm.prognosis.figures import survival_figures
 from longderm.prognosis.model_matrix import complete_rows, levels_of, model_matrix, table_columns, terms_of
+from longderm.prognosis.nested_gain import NestedGain
 from longderm.prognosis.risk_groups import Subgroup, risk_groups, subgroups
 from longderm.prognosis.survival_model import (
     FEW_EVENTS_PER_COLUMN,
@@ -92,7 +94,7 @@ def evaluate_survival(
     fixed = {name: one for name, one in wanted.items() if isinstance(one, SurvivalModel)}
     candidates, notes = _candidates(columns, outcome, wanted, penalty)
     boot = optimism_bootstrap(data, candidates, at, labels, bootstraps=bootstraps, seed=seed, patient=people)
-    risks = {}
+    risks: dict[str, Floats] = {}
     crossed: CrossValidation | None = None
     if candidates:
         crossed = cross_validate(data, candidates, at, labels, folds=folds, repeats=repeats, seed=seed, patient=people)
@@ -245,7 +247,7 @@ def _judge_predictions(
     groups: int,
     notes: list[str],
 ) -> tuple[Any, Any, Any, tuple[Subgroup, ...]]:
-    known = np.isfinite(risk).all(axis=1)
+    known = np.asarray(np.isfinite(risk).all(axis=1), np.bool_)
     if not known.any():
         raise SurvivalTimesError("no fold gave predictions; there are too few events for these columns")
     if not known.all():
@@ -257,9 +259,9 @@ def _judge_predictions(
         if at < part.stop.max():
             curves[label] = decision_curve(part, risk[:, k], at)
     last = risk[:, -1]
-    at = np.array(list(horizons.values()))
-    tables = [row for name in by for row in subgroups(part, last, float(at[-1]), name, columns[name][known])]
-    return calibration, curves, risk_groups(part, last, groups, at), tuple(tables)
+    ends = np.array(list(horizons.values()))
+    tables = [row for name in by for row in subgroups(part, last, float(ends[-1]), name, columns[name][known])]
+    return calibration, curves, risk_groups(part, last, groups, ends), tuple(tables)
 
 
 def _gains(
@@ -270,7 +272,8 @@ def _gains(
     for over in names[:-1]:
         both = last in fitted and over in fitted
         folds = crossed.gain(last, over) if both and crossed is not None else {}
-        added, population = None, {}
+        added: ChiSquare | None = None
+        population: dict[str, NestedGain] = {}
         if both and fitted[last].penalty == fitted[over].penalty == 0:
             more = set(fitted[last].columns) - set(fitted[over].columns)
             if more and set(fitted[over].columns) < set(fitted[last].columns):

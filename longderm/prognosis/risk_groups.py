@@ -112,7 +112,11 @@ def subgroups(data: SurvivalTimes, risk: Floats, time: float, name: str, column:
         try:
             c = harrell_c(part, risk[rows])
             half = Z95 * (c.standard_error or 0.0)
-            figures = (c.value, max(0.0, c.value - half), min(1.0, c.value + half))
+            figures: tuple[float | None, float | None, float | None] = (
+                c.value,
+                max(0.0, c.value - half),
+                min(1.0, c.value + half),
+            )
         except NoComparablePairsError:
             figures = (None, None, None)
         ratio = observed / float(risk[rows].mean())
