@@ -109,10 +109,11 @@ def subgroups(data: SurvivalTimes, risk: Floats, time: float, name: str, column:
         curve = kaplan_meier(part)
         row = int(curve.rows_at([time])[0])
         observed = 1.0 - float(curve.survival[row]) if row >= 0 else 0.0
+        figures: tuple[float | None, float | None, float | None]
         try:
             c = harrell_c(part, risk[rows])
             half = Z95 * (c.standard_error or 0.0)
-            figures: tuple[float | None, float | None, float | None] = (
+            figures = (
                 c.value,
                 max(0.0, c.value - half),
                 min(1.0, c.value + half),
