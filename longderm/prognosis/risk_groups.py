@@ -109,19 +109,17 @@ def subgroups(data: SurvivalTimes, risk: Floats, time: float, name: str, column:
         curve = kaplan_meier(part)
         row = int(curve.rows_at([time])[0])
         observed = 1.0 - float(curve.survival[row]) if row >= 0 else 0.0
-        figures: tuple[float | None, float | None, float | None]
+        value_of_c: float | None = None
+        lower: float | None = None
+        upper: float | None = None
         try:
             c = harrell_c(part, risk[rows])
             half = Z95 * (c.standard_error or 0.0)
-            figures = (
-                c.value,
-                max(0.0, c.value - half),
-                min(1.0, c.value + half),
-            )
+            value_of_c, lower, upper = c.value, max(0.0, c.value - half), min(1.0, c.value + half)
         except NoComparablePairsError:
-            figures = (None, None, None)
+            pass  # nobody outlives a failure: the other figures stand
         ratio = observed / float(risk[rows].mean())
-        found.append(Subgroup(name, value, len(part), part.events, False, *figures, ratio))
+        found.append(Subgroup(name, value, len(part), part.events, False, value_of_c, lower, upper, ratio))
     return found
 
 
