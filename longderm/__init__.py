@@ -41,6 +41,9 @@ _HOMES = {
     "Encoder": "longderm.models.encoder",
     "Store": "longderm.store",
     "simulate_archive": "longderm.simulate",
+    "fit_survival": "longderm.prognosis",
+    "predict_survival": "longderm.prognosis",
+    "evaluate_survival": "longderm.prognosis",
     "LongdermError": "longderm.errors",
 }
 

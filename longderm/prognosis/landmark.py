@@ -1,0 +1,158 @@
+"""Landmark models: at each follow-up visit, the risk ahead from everything known up to that day and nothing later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from longderm.prognosis.calibration import administrative_end
+from longderm.prognosis.errors import SurvivalTimesError
+from longderm.prognosis.model_matrix import missing_values, table_columns
+from longderm.prognosis.risk_sets import Ties
+from longderm.prognosis.survival_model import (
+    PER_YEAR,
+    SurvivalModel,
+    SurvivalPrediction,
+    fit_survival,
+    predict_survival,
+)
+from longderm.prognosis.survival_times import Indices, survival_times
+
+#: How far ahead a landmark model looks, at most; follow-up is cut there so that later hazards do not bend it.
+LOOK_AHEAD_YEARS = 5.0
+#: Years ahead for which a visit's risk is given.
+RISK_YEARS = (3.0, 5.0)
+#: The column that says how long after the origin a visit is.
+YEARS_SINCE_ORIGIN = "years_since_origin"
+
+
+@dataclass(frozen=True)
+class LandmarkRows:
+    """A row per visit before the end of its patient's follow-up, in order of patient and day.
+
+    `columns` holds `patient`, `day` (days from the origin), `time` (days from the visit to the end), `event`,
+    `years_since_origin`, the patient's own covariates and the last known value of each measurement, itself dated no
+    later than the visit; its age in days is `NAME_age_days`. What was never measured by then is NaN.
+    """
+
+    columns: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return int(self.columns["day"].size)
+
+
+def landmark_rows(
+    patients: Any,
+    measurements: Any,
+    *,
+    baseline: Sequence[str],
+    measured: Sequence[str],
+    patient: str = "patient_id",
+    time: str = "time",
+    event: str = "event",
+    day: str = "day",
+) -> LandmarkRows:
+    """Put together what was known at each visit.
+
+    `patients`: a row per patient with `time` (days from the origin to the end of follow-up), `event` and the
+    `baseline` covariates, known at the origin. `measurements`: a row per patient and `day` >= 0 with the `measured`
+    columns, missing where not taken that day; each day with a row is a visit.
+
+    Raises SurvivalTimesError for patients listed twice, measurements of unknown patients, before the origin, or after
+    the end of follow-up: these cannot have been known.
+    """
+    people = table_columns(patients, [patient, time, event, *baseline])
+    rows = table_columns(measurements, [patient, day, *measured])
+    ids, first, counts = np.unique(people[patient].astype(str), return_index=True, return_counts=True)
+    if (counts > 1).any():
+        raise SurvivalTimesError(f"{int((counts > 1).sum())} patients have several rows in the table of patients")
+    data = survival_times(people[time], people[event])
+    who = np.searchsorted(ids, rows[patient].astype(str)).clip(max=ids.size - 1)
+    strange = int((ids[who] != rows[patient].astype(str)).sum())
+    if strange:
+        raise SurvivalTimesError(f"{strange} measurements belong to no patient of the table")
+    who, days = first[who], rows[day].astype(np.float64)
+    if not (days >= 0).all():
+        raise SurvivalTimesError(f"{int((~(days >= 0)).sum())} measurements are dated before the origin or not at all")
+    late = days > data.stop[who]
+    if late.any():
+        raise SurvivalTimesError(f"{int(late.sum())} measurements are dated after the end of their patient's follow-up")
+    order = np.lexsort((days, who))
+    who, days = who[order], days[order]
+    # several rows of one day are one visit: the last of them knows what all of them say
+    ends = np.append((who[1:] != who[:-1]) | (days[1:] != days[:-1]), True)
+    visit = np.flatnonzero(ends & (days < data.stop[who]))
+    if visit.size == 0:
+        raise SurvivalTimesError("no visit lies before the end of a follow-up")
+    columns: dict[str, np.ndarray] = {
+        "patient": people[patient][who[visit]],
+        "day": days[visit],
+        "time": data.stop[who[visit]] - days[visit],
+        "event": data.event[who[visit]].astype(np.int64),
+        YEARS_SINCE_ORIGIN: days[visit] / PER_YEAR["days"],
+    }
+    columns |= {name: people[name][who[visit]] for name in baseline}
+    for name in measured:
+        values = rows[name][order]
+        last = _last_known(~missing_values(values), who)[visit]
+        numbers = values.astype(np.float64)
+        columns[name] = np.where(last < 0, np.nan, numbers[last.clip(min=0)])
+        columns[f"{name}_age_days"] = np.where(last < 0, np.nan, days[visit] - days[last.clip(min=0)])
+    return LandmarkRows(columns)
+
+
+def fit_landmark(
+    rows: LandmarkRows,
+    covariates: Sequence[str],
+    *,
+    look_ahead_years: float = LOOK_AHEAD_YEARS,
+    ties: Ties = "efron",
+    penalty: float = 0.0,
+) -> SurvivalModel:
+    """A Cox model of all visits, the clock starting at each (landmark supermodel; van Houwelingen, Scand J Stat 2007).
+
+    Visits of one patient are a cluster: standard errors are robust. Time since the origin is a covariate. Follow-up
+    is cut at `look_ahead_years`, past which the model does not predict. Visits at which a covariate was never measured
+    yet are left out and counted.
+
+    Raises what `fit_survival` raises.
+    """
+    cut = administrative_end(
+        survival_times(rows.columns["time"], rows.columns["event"]), look_ahead_years * PER_YEAR["days"]
+    )
+    table = rows.columns | {"time": cut.stop, "event": cut.event.astype(np.int64)}
+    return fit_survival(
+        table,
+        [*covariates, YEARS_SINCE_ORIGIN],
+        cluster="patient",
+        ties=ties,
+        penalty=penalty,
+        missing="complete_case",
+    )
+
+
+def predict_landmark(model: SurvivalModel, rows: LandmarkRows, years: ArrayLike = RISK_YEARS) -> SurvivalPrediction:
+    """Survival from each visit on by `years` (k,) ahead, of rows whose covariates are known.
+
+    Raises MissingValuesError for visits with unknown covariates, SurvivalTimesError for years past what the model
+    looks ahead.
+    """
+    ahead = np.atleast_1d(np.asarray(years, np.float64)) * PER_YEAR["days"]
+    last = max(baseline.last for baseline in model.fit.baseline)
+    if (ahead > last).any():
+        raise SurvivalTimesError(
+            f"the model looks {last / PER_YEAR['days']:.2f} years ahead; {ahead.max() / PER_YEAR['days']:g} asked for"
+        )
+    return predict_survival(model, rows.columns, ahead)
+
+
+def _last_known(known: np.ndarray, who: Indices) -> Indices:
+    """Position of the last known value of the same patient at or before each row, -1 where there is none."""
+    position = np.where(known, np.arange(known.size), -1)
+    latest = np.maximum.accumulate(position)
+    first = np.searchsorted(who, who, side="left")
+    return np.where(latest >= first, latest, -1).astype(np.intp)
