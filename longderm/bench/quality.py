@@ -144,10 +144,12 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
 
 def _leave_out(known: Copies, tried: Copies) -> dict[str, float]:
     """Rank correlation on each distortion (and the photos as they are) by a release that never met it."""
+    from longderm.training.quality import fit_error_model
+
     result = {}
     for i, name in enumerate(DISTORTIONS):
-        config = fit_release(known.where(known.kind != i))
-        met = tried.where(tried.kind == i)
+        others, met = known.where(known.kind != i), tried.where(tried.kind == i)
+        config = {"with_lesion": fit_error_model(others.badness, others.error, others.series())}
         result[name] = _spearman(expect(met, config), met.error)
     return result
 
@@ -174,7 +176,8 @@ def _copies_of(folder: Path, name: str, index: int, drawn_by: Release, seed: int
 
     def signs(of: Measured) -> Floats:
         seen = photo_signs(of.photo, of.artefacts) | lesion_signs(of.photo, of.outline, of.artefacts)
-        return badness(seen | {"confidence": of.outline.confidence}, PHOTO_RAMPS + LESION_RAMPS)
+        known = seen | {"confidence": of.outline.confidence, "longer_px": float(max(of.photo.shape))}
+        return badness(known, PHOTO_RAMPS + LESION_RAMPS)
 
     as_it_is = signs(first)
     for kind, distortion in enumerate(DISTORTIONS):

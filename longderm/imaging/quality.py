@@ -65,7 +65,7 @@ def assess_quality(
     release = release if release is not None else load_release("quality", DEFAULT_VERSION)
     signs = photo_signs(photo, artefacts) | lesion_signs(photo, segmentation, artefacts)
     features = {name: round(value, 6) for name, value in signs.items()}
-    known = features | {"confidence": segmentation.confidence}
+    known = features | {"confidence": segmentation.confidence, "longer_px": float(max(photo.shape))}
     expected = expected_error(known, photo.meta.modality != "total_body", release)
     score = (1 - expected) ** 2
     for name, good, bad in _FACTORS:

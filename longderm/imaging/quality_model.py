@@ -43,16 +43,18 @@ class Ramp:
 #: From the best to the worst that photos of ISIC 2018's training part and their distorted copies
 #: (`longderm.simulate.distortions`) show.
 PHOTO_RAMPS = (
+    Ramp("longer_px", 512.0, 16.0, 0.0),
     Ramp("edge_blur", 0.5, 64.0, 0.3, "blurred", 0.5),
-    Ramp("noise", 0.25, 120.0, 0.3, "noisy", 0.6),
-    Ramp("seams", 0.4, 27.0, 0.2, "compressed too strongly", 0.65),
+    Ramp("noise", 0.4, 120.0, 0.3, "noisy", 0.6),
+    Ramp("seams", 1.0, 27.0, 0.2, "compressed too strongly", 0.65),
     Ramp("busy_fraction", 0.9, 0.005, 0.01),
     Ramp("lightest", 0.75, 0.05, 0.02, "too dark", 0.3),
     Ramp("lightest", 0.75, 1.0),
     Ramp("dark_fraction", 0.05, 1.0, 0.05),
     Ramp("bright_fraction", 0.02, 1.0, 0.02, "too bright", 0.6),
+    Ramp("clipped_fraction", 0.02, 1.0, 0.02),
     Ramp("glare_fraction", 0.0, 0.5, 0.003, "glare", 0.5),
-    Ramp("hair_fraction", 0.01, 0.6, 0.02, "hair", 0.6),
+    Ramp("hair_fraction", 0.05, 0.6, 0.02, "hair", 0.6),
     Ramp("corner_fraction", 0.25, 0.85, None, "dark corners or borders", 0.3),
     Ramp("skin_fraction", 0.7, 0.1, None, "colours are not those of skin", 0.4),
 )

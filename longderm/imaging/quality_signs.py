@@ -35,6 +35,8 @@ _LEAST_COPY_PX, _PIXEL_BLUR_PX = 24, 0.75
 _DARK_LIGHTNESS = 25.0
 #: From this L* on, a pixel is as good as clipped: pale skin under a dermatoscope stays below.
 _BRIGHT_LIGHTNESS = 97.0
+#: A channel at this grey level is at its end: what lies beyond is lost, even where the pixel is not yet white.
+_CLIPPED_GREY = 254
 #: The lightest parts of a photo: this percentile of L*.
 _LIGHTEST_PERCENTILE = 95.0
 
@@ -65,8 +67,8 @@ def photo_signs(photo: Photo, artefacts: Artefacts) -> dict[str, float]:
     seams: how much steeper the photo is across the seams of JPEG's squares than elsewhere, as a share; busy_fraction:
     pixels unlike their neighbour; corner_fraction: share of all pixels outside of the field of view; and of the field
     of view: lightest, its lightest parts' L* / 100, dark_fraction (L* below 25), bright_fraction (L* above 97),
-    glare_fraction, hair_fraction (dark hair, ink or ruler lines as thin), skin_fraction (a colour that skin or lesions
-    have).
+    clipped_fraction (a channel at its upper end), glare_fraction, hair_fraction (dark hair, ink or ruler lines as
+    thin), skin_fraction (a colour that skin or lesions have).
     """
     medium = artefacts.pixels
     seen, _ = artefacts.seen()
@@ -83,6 +85,7 @@ def photo_signs(photo: Photo, artefacts: Artefacts) -> dict[str, float]:
         "lightest": float(np.percentile(colours[:, 0], _LIGHTEST_PERCENTILE)) / 100,
         "dark_fraction": _share(colours[:, 0] < _DARK_LIGHTNESS),
         "bright_fraction": _share(colours[:, 0] > _BRIGHT_LIGHTNESS),
+        "clipped_fraction": _share(medium.max(axis=2)[inside] >= _CLIPPED_GREY),
         "glare_fraction": _share(artefacts.glare[inside]),
         "hair_fraction": _share(artefacts.hair[inside]),
         "corner_fraction": 1 - _share(seen),

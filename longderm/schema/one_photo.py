@@ -110,6 +110,7 @@ PHOTO_TABLES = [
             ("lightest", pa.float64(), "L* of the field of view's lightest parts, over 100"),
             ("dark_fraction", pa.float64(), "share of the field of view that is too dark"),
             ("bright_fraction", pa.float64(), "share of the field of view that is as good as clipped"),
+            ("clipped_fraction", pa.float64(), "share of the field of view with a channel at its upper end"),
             ("glare_fraction", pa.float64(), "share of the field of view in specular glare"),
             ("hair_fraction", pa.float64(), "share of the field of view under hair"),
             (

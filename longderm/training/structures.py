@@ -60,23 +60,28 @@ def refit_structures(release: Path, folder: Path) -> dict[str, Any]:
 def calibrate_structures(
     networks: Sequence[LesionNetwork], photos: list[Example], held: list[Example], side_px: int
 ) -> dict[str, Any]:
-    """The config's "structures": texture's scores learned from `photos`, calibrated on those `held` out."""
+    """The config's "structures": texture's scores, calibrated on photos `held` out of their fit.
+
+    The scores that are written are then fitted to all photos: the networks saw `photos` alone, texture needs no network
+    but for the outline.
+    """
 
     def see(example: Example) -> Sight:
         return look(networks, squash(example.fine, side_px), (example.fine.shape[0], example.fine.shape[1]), "fitted")
 
     # Only what is kept of each photo is held in memory.
-    marked = [example for example in photos if example.marks is not None]
-    textures = [read_texture(example.fine, see(example).outline) for example in marked]
-    fitted = fit_texture(textures, [example.marks for example in marked if example.marks is not None])
-    seen = [example for example in held if example.marks is not None]
-    sights = [see(example) for example in seen]
-    known = [example.marks for example in seen if example.marks is not None]
+    marked = [(example, example.marks) for example in photos if example.marks is not None]
+    textures = [read_texture(example.fine, see(example).outline) for example, _ in marked]
+    marks = [of_photo for _, of_photo in marked]
+    fitted = fit_texture(textures, marks)
+    seen = [(example, example.marks) for example in held if example.marks is not None]
+    sights = [see(example) for example, _ in seen]
+    known = [of_photo for _, of_photo in seen]
     if fitted is None:
         return fit_structures(sights, known, None)
-    return fit_structures(
-        sights, known, fitted, [read_texture(one.fine, sight.outline) for one, sight in zip(seen, sights, strict=True)]
-    )
+    others = [read_texture(example.fine, sight.outline) for (example, _), sight in zip(seen, sights, strict=True)]
+    calibrated = fit_structures(sights, known, fitted, others)
+    return calibrated | {"texture": fit_texture([*textures, *others], [*marks, *known])}
 
 
 def fit_texture(textures: Sequence[Texture], marks: Sequence[NDArray[np.uint8]]) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ def test_features_are_the_columns_of_the_quality_table():
     columns = [field.name for field in TABLES["quality"].schema]
     features = quality(paint()[0]).features
     assert list(features) == [name for name in columns if name in features]
-    assert len(features) == 16
+    assert len(features) == 17
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,15 @@ def test_seams_of_squares_are_seen_wherever_they_begin():
     assert seams(np.ascontiguousarray(packed[3:, 5:])) == pytest.approx(seams(packed), rel=0.2)
 
 
+def test_a_channel_at_its_end_counts_before_the_pixel_is_white():
+    pixels = paint()[0]
+    assert signs(pixels)["clipped_fraction"] == 0
+    pixels[:96, :, 0] = 255  # red skin in too much light: the other channels still tell something
+    told = signs(pixels)
+    assert told["clipped_fraction"] == pytest.approx(96 / pixels.shape[0], abs=0.02)
+    assert told["bright_fraction"] == 0
+
+
 def test_pixels_unlike_their_neighbour_are_counted():
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     assert busy_fraction(np.full((64, 64, 3), 9, np.uint8)) == 0

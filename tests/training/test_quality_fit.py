@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from longderm.imaging.quality_model import ErrorModel
 from longderm.training import quality
@@ -31,6 +32,15 @@ def test_errors_are_ranked_and_each_sign_has_its_own_cost(ladders):
 def test_a_sign_that_was_never_moved_costs_something_still(ladders):
     model = ErrorModel.from_config(fit_error_model(*ladders))
     assert model(np.array([0.1, 0.1, 0.1, 0.9])) > model(np.array([0.1, 0.1, 0.1, 0.0])) + 0.005
+
+
+def test_joined_networks_expect_the_mean_of_their_log_odds(ladders):
+    torch.manual_seed(5)
+    nets = [quality._Net(4) for _ in range(3)]
+    x = torch.rand(20, 4)
+    joined = ErrorModel.from_config(quality._config(nets))(x.numpy().astype(np.float64))
+    mean = torch.stack([torch.logit(net(x)) for net in nets]).mean(dim=0)
+    assert joined == pytest.approx(torch.sigmoid(mean).detach().numpy(), rel=1e-3)
 
 
 def test_the_same_rows_give_the_same_model(ladders):
