@@ -88,7 +88,7 @@ def covariate(text: str, mapping: SourceMapping | None = None) -> Covariate:
         raise UsageError("a covariate has no name; write them with commas between, such as mel_thick_mm,mel_ulcer")
     if source in _NEVER:
         raise UsageError(f"{source} is no covariate: it says who or where, not what")
-    if source in OUTCOME_NAMES or _field(asked, mapping or SourceMapping()) is not None and source == asked:
+    if source in OUTCOME_NAMES or (_field(asked, mapping or SourceMapping()) is not None and source == asked):
         raise UsageError(f"{asked} tells the outcome or when it was: it is no covariate")
     name = f"log2({source})" if found else source
     return Covariate(name, source, unit_of(source), found is not None)

@@ -27,14 +27,15 @@ PATIENT = "patient"
 @dataclass(frozen=True)
 class Intake:
     """How a table is to be read. `origin_days`: the day of the prediction, counted from the table's origin (the
-    diagnosis); None: not stated. `dated_by`: covariate -> the column with the day on which it became known.
-    `feature_day`: the column of the file of features with that day.
+    diagnosis); `origin_stated`: the caller vouches that the values are those of that day. `dated_by`: covariate -> the
+    column with the day on which it became known. `feature_day`: the column of the file of features with that day.
     """
 
     mapping: SourceMapping = field(default_factory=SourceMapping)
     date_order: DateOrder | None = None
     as_of: date | None = None
-    origin_days: float | None = None
+    origin_days: float = 0.0
+    origin_stated: bool = False
     dated_by: Mapping[str, str] = field(default_factory=dict)
     time_invariant: tuple[str, ...] = ()
     feature_day: str | None = None
@@ -98,7 +99,7 @@ def read_patients(
     for one in covariates:
         if one.log2:
             table = _with_log2(table, one)
-    known = tuple(intake.origin_days is not None or origin is not None for origin in origins)
+    known = tuple(intake.origin_stated or origin is not None for origin in origins)
     return Patients(outcomes, table, known, tuple(notices))
 
 
@@ -153,7 +154,7 @@ def _guard_table(
     if not names:
         return
     undated = [name for name in names if name not in dated]
-    guard_origin(pa.table(columns), intake.origin_days or 0.0, dated, undated)
+    guard_origin(pa.table(columns), intake.origin_days, dated, undated)
 
 
 def _days_of(table: pa.Table, name: str, origins: Sequence[date | None], intake: Intake) -> list[float | None]:
@@ -197,7 +198,7 @@ def _joined(
         columns["known"] = pa.array(day, pa.float64())
         dated = {name: "known" for name in names if name not in intake.time_invariant}
     declared: Collection[str] = [name for name in names if name in intake.time_invariant]
-    guard_origin(pa.table(columns), intake.origin_days or 0.0, dated, declared)
+    guard_origin(pa.table(columns), intake.origin_days, dated, declared)
     latest: dict[str, list[Any]] = {name: [None] * table.num_rows for name in names}
     order = sorted(range(len(places)), key=lambda k: (-np.inf if day[k] is None else day[k], rows.rows[places[k][0]]))
     for k in order:
