@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -35,6 +35,7 @@ from longderm.prognosis_predictions import (
 )
 from longderm.prognosis_release import (
     PrognosisModel,
+    ReadRelease,
     Told,
     read_prognosis_release,
     require_name,
@@ -60,6 +61,36 @@ class TableSource:
     dated_by: tuple[tuple[str, str], ...] = ()
     time_invariant: tuple[str, ...] = ()
     feature_day: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields as texts, numbers and lists, for a flow's parameters."""
+        return {
+            "table": str(self.table),
+            "features": str(self.features) if self.features else None,
+            "mapping": str(self.mapping) if self.mapping else None,
+            "date_order": self.date_order,
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "origin_days": self.origin_days,
+            "dated_by": [list(pair) for pair in self.dated_by],
+            "time_invariant": list(self.time_invariant),
+            "feature_day": self.feature_day,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> TableSource:
+        """What `as_dict` wrote; fields that are not there have their defaults. Raises UsageError for unknown ones."""
+        unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
+        if unknown or "table" not in fields:
+            raise UsageError(f"a source of patients has no field {unknown[0]}" if unknown else "which table?")
+        given = dict(fields)
+        for name in ("table", "features", "mapping"):
+            if given.get(name) is not None:
+                given[name] = Path(given[name])
+        if given.get("as_of") is not None:
+            given["as_of"] = date.fromisoformat(given["as_of"])
+        given["dated_by"] = tuple((name, column) for name, column in given.get("dated_by", ()))
+        given["time_invariant"] = tuple(given.get("time_invariant", ()))
+        return cls(**given)
 
     def source_mapping(self) -> SourceMapping:
         """The mapping that it names, or the default one."""
@@ -221,16 +252,25 @@ def predict_table(source: TableSource, model: Path, out: Path, horizons_years: S
 
     Raises SourceNotFoundError, RefusedError (a model that is not what it was), OutcomesError, LeakageError.
     """
-    release = read_prognosis_release(model)
-    require_origin(release.prognosis, source.origin_days)
-    horizons = horizons_for(release.prognosis, horizons_years)
-    patients = source.read(wanted_covariates(release.prognosis), release.prognosis.origin_days)
+    release, patients, horizons = prepare_prediction(source, model, horizons_years)
     fact = release_fact(release, model)
     rows = [
         row for batch in batches(patients, release.prognosis) for row in predict_batch(release, fact, batch, horizons)
     ]
     write_predictions(out, rows, horizons)
     return summarise(rows, release, patients.notices) | {"out": str(out), "horizons_years": list(horizons)}
+
+
+def prepare_prediction(
+    source: TableSource, model: Path, horizons_years: Sequence[float]
+) -> tuple[ReadRelease, Patients, tuple[float, ...]]:
+    """What a prediction needs: the release, the patients under the leakage guard, the horizons. Raises as
+    `predict_table`.
+    """
+    release = read_prognosis_release(model)
+    require_origin(release.prognosis, source.origin_days)
+    horizons = horizons_for(release.prognosis, horizons_years)
+    return release, source.read(wanted_covariates(release.prognosis), release.prognosis.origin_days), horizons
 
 
 def _covariates(source: TableSource, names: Sequence[str]) -> tuple[Covariate, ...]:

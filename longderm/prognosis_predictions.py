@@ -25,6 +25,8 @@ from longderm.prognosis_release import PrognosisModel, ReadRelease
 
 #: Patients of one batch: one task of the flow.
 BATCH_ROWS = 256
+#: A flow of more tasks loses their history.
+MOST_BATCHES = 400
 #: Decimals of a risk: more than anybody can use, and fewer than differ between machines.
 RISK_DECIMALS = 6
 #: Another horizon is a slip: no follow-up is that long.
@@ -62,6 +64,11 @@ def batches(patients: Patients, prognosis: PrognosisModel, size: int = BATCH_ROW
             patients.origin_known[start : start + size],
             {name: part.column(name).to_pandas().to_numpy() for name in names},
         )
+
+
+def batch_size(patients: int) -> int:
+    """Patients of a batch, such that there are at most `MOST_BATCHES`."""
+    return max(BATCH_ROWS, -(-patients // MOST_BATCHES))
 
 
 def horizons_for(prognosis: PrognosisModel, asked: Sequence[float]) -> tuple[float, ...]:

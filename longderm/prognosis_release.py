@@ -191,7 +191,7 @@ def card(name: str, prognosis: PrognosisModel, told: Told) -> str:
     origin = "the diagnosis" if prognosis.origin_days == 0 else f"day {prognosis.origin_days:g} after the diagnosis"
     limits = [
         "Not validated elsewhere: figures below are of the patients that it was fitted to, corrected for optimism "
-        "(all but apparent_c). Judge it on your own patients first (`longderm prognosis evaluate TABLE --model FOLDER`).",
+        "(all but apparent_c). Judge it on your own patients first (`longderm prognosis evaluate`, --model).",
         f"Outside the ranges of the table, past {min(b.last for b in fit.baseline):g} days of follow-up, and for "
         "patients unlike those, it says nothing, and predictions are withheld.",
         f"{fit.events} events for {len(model.terms)} coefficients ({per:.1f} each; 10 are the least).",

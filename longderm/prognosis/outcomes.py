@@ -52,9 +52,9 @@ OUTCOMES_SCHEMA = pa.schema(
 class Outcomes:
     """A checked table of outcomes.
 
-    `table`: `OUTCOMES_SCHEMA`, then a column for each covariate asked for (float64, string or date32); sorted as the file is,
-    one row for each patient, or each lesion of a patient where the file names lesions. It holds the file's identifiers
-    and so has no part in the repr. `notices`: what a person should know though it is no mistake.
+    `table`: `OUTCOMES_SCHEMA`, then a column for each covariate asked for (float64, string, date32); sorted as the file
+    is, one row for each patient, or each lesion of a patient where the file names lesions. It holds the file's
+    identifiers and so has no part in the repr. `notices`: what a person should know though it is no mistake.
     """
 
     table: pa.Table = field(repr=False)

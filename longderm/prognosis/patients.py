@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -15,7 +15,7 @@ from longderm.errors import UsageError
 from longderm.prognosis.cells import BAD, Column, DateOrder, read_dates
 from longderm.prognosis.covariates import DIAGNOSIS_UNITS, Covariate, log2_values
 from longderm.prognosis.feature_rows import FeatureRows, read_feature_rows
-from longderm.prognosis.leakage import guard_origin
+from longderm.prognosis.leakage import LeakageError, guard_origin
 from longderm.prognosis.outcomes import Outcomes, read_outcomes
 from longderm.prognosis.problems import OutcomesError, Problem, sorted_problems
 from longderm.prognosis.spreadsheet import read_spreadsheet
@@ -154,7 +154,18 @@ def _guard_table(
     if not names:
         return
     undated = [name for name in names if name not in dated]
-    guard_origin(pa.table(columns), intake.origin_days, dated, undated)
+    _guard(pa.table(columns), intake, dated, undated)
+
+
+def _guard(features: pa.Table, intake: Intake, dated: Mapping[str, str], declared: Collection[str]) -> None:
+    """The guard, with leaks named by the rows of the file, as a spreadsheet program shows them."""
+    try:
+        guard_origin(features, intake.origin_days, dated, declared)
+    except LeakageError as error:
+        rows = features.column("row").to_pylist()
+        raise LeakageError(
+            tuple(leak if leak.row is None else replace(leak, row=rows[leak.row]) for leak in error.leaks)
+        ) from None
 
 
 def _days_of(table: pa.Table, name: str, origins: Sequence[date | None], intake: Intake) -> list[float | None]:
@@ -198,7 +209,7 @@ def _joined(
         columns["known"] = pa.array(day, pa.float64())
         dated = {name: "known" for name in names if name not in intake.time_invariant}
     declared: Collection[str] = [name for name in names if name in intake.time_invariant]
-    guard_origin(pa.table(columns), intake.origin_days, dated, declared)
+    _guard(pa.table(columns), intake, dated, declared)
     latest: dict[str, list[Any]] = {name: [None] * table.num_rows for name in names}
     order = sorted(range(len(places)), key=lambda k: (-np.inf if day[k] is None else day[k], rows.rows[places[k][0]]))
     for k in order:
