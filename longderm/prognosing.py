@@ -14,14 +14,15 @@ import pyarrow as pa
 from longderm.archive.clinical_file import read_clinical_file
 from longderm.archive.mapping import SourceMapping, read_mapping
 from longderm.errors import RefusedError, UsageError
-from longderm.prognosis.cells import DateOrder
+from longderm.prognosis.cells import Column, DateOrder, read_numbers
 from longderm.prognosis.course import COMPETING, EVENT
 from longderm.prognosis.covariates import Covariate, covariate
 from longderm.prognosis.errors import NoComparablePairsError, OutsideFollowUpError, TooFewEventsError
 from longderm.prognosis.evaluate import HORIZONS_YEARS, evaluate_survival
 from longderm.prognosis.evaluation import SurvivalEvaluation
+from longderm.prognosis.model_matrix import missing_values
 from longderm.prognosis.patients import PATIENT, Intake, Patients, read_patients
-from longderm.prognosis.problems import OutcomesError, Problem
+from longderm.prognosis.problems import OutcomesError, Problem, sorted_problems
 from longderm.prognosis.survival_model import PER_YEAR, fit_survival
 from longderm.prognosis_predictions import (
     batches,
@@ -145,6 +146,7 @@ def fit_table(
     require_new(out)
     wanted, strata = _covariates(source, covariates), _covariates(source, options.strata)
     cohort = _cohort(source, (*wanted, *strata), endpoint, options.all_events_are_real)
+    _refuse_missing(cohort, (*wanted, *strata), options.missing)
     names = [one.name for one in wanted]
     fitted = fit_survival(
         cohort.columns,
@@ -227,6 +229,7 @@ def evaluate_table(
         source = replace(source, origin_days=finished.prognosis.origin_days)
     everything = tuple({one.name: one for one in (*wanted, *groups)}.values())
     cohort = _cohort(source, everything, endpoint, options.all_events_are_real)
+    _refuse_missing(cohort, wanted, options.missing)
     judged, first, second = ([one.name for one in each] for each in sets)
     found = evaluate_survival(
         cohort.columns,
@@ -270,7 +273,9 @@ def prepare_prediction(
     release = read_prognosis_release(model)
     require_origin(release.prognosis, source.origin_days)
     horizons = horizons_for(release.prognosis, horizons_years)
-    return release, source.read(wanted_covariates(release.prognosis), release.prognosis.origin_days), horizons
+    patients = source.read(wanted_covariates(release.prognosis), release.prognosis.origin_days)
+    _refuse_words(release, patients)
+    return release, patients, horizons
 
 
 def _covariates(source: TableSource, names: Sequence[str]) -> tuple[Covariate, ...]:
@@ -312,6 +317,29 @@ def _cohort(source: TableSource, wanted: Sequence[Covariate], endpoint: str, all
     if several:
         notices.append("several lesions of one patient: standard errors take them as one")
     return Cohort(columns, int((codes[kept] == COMPETING).sum()), several, tuple(notices))
+
+
+def _refuse_missing(cohort: Cohort, wanted: Sequence[Covariate], missing: Missing) -> None:
+    """Every covariate with missing values at once, where they are to be refused."""
+    gaps = {one.source: int(missing_values(cohort.columns[one.name]).sum()) for one in wanted}
+    mend = "{} of {} patients have no value; fill them in, or leave these out by --missing complete_case"
+    total = cohort.columns["days"].size
+    problems = [Problem("missing_value", mend.format(n, total), column=name) for name, n in gaps.items() if n]
+    if problems and missing == "refuse":
+        raise OutcomesError(problems)
+
+
+def _refuse_words(release: ReadRelease, patients: Patients) -> None:
+    """Every text that stands where the model takes a number."""
+    problems = []
+    for one in release.prognosis.covariates:
+        column = patients.table.column(one.source)
+        if one.name in release.prognosis.model.levels or not pa.types.is_string(column.type):
+            continue
+        cells = Column(one.source, tuple(patients.table.column("row").to_pylist()), tuple(column.to_pylist()))
+        problems += read_numbers(cells)[1]
+    if problems:
+        raise OutcomesError(sorted_problems(problems))
 
 
 def _refuse_events_at_origin(table: pa.Table, rows: np.ndarray, endpoint: str) -> None:
