@@ -80,14 +80,16 @@ def model_from_json(written: Any) -> SurvivalModel:
         raise ModelFormatError(f"this is no survival model of format {FORMAT}; fit it again with this longderm")
     try:
         model = _read(written)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ModelFormatError(f"the survival model is damaged ({type(error).__name__}: {error})") from None
     _check(model)
     return model
 
 
 def _read(written: Mapping[str, Any]) -> SurvivalModel:
-    terms = tuple(Term(str(one["column"]), one["level"]) for one in written["terms"])
+    terms = tuple(
+        Term(_text(one["column"]), None if one["level"] is None else _text(one["level"])) for one in written["terms"]
+    )
     columns, tests = tuple(term.name for term in terms), written["tests"]
     p = len(terms)
     fit = CoxFit(
@@ -120,7 +122,7 @@ def _read(written: Mapping[str, Any]) -> SurvivalModel:
         penalty=float(written["penalty"]),
         steps=int(written["steps"]),
     )
-    outcome = Outcome(**{**written["outcome"], "strata": tuple(written["outcome"]["strata"])})
+    outcome = Outcome(**{**written["outcome"], "strata": _texts(written["outcome"]["strata"])})
     found = written["proportional_hazards"]
     check = None
     if found is not None:
@@ -128,14 +130,14 @@ def _read(written: Mapping[str, Any]) -> SurvivalModel:
         check = HazardsCheck(columns, single, _known(_chi_square(found["overall"])), np.empty(0), np.empty((0, p)))
     return SurvivalModel(
         terms,
-        {str(name): tuple(levels) for name, levels in written["levels"].items()},
+        {_text(name): _texts(levels) for name, levels in written["levels"].items()},
         fit,
         outcome,
         tuple((float(low), float(high)) for low, high in written["ranges"]),
-        tuple(written["strata"]),
+        _texts(written["strata"]),
         int(written["left_out"]),
-        tuple(written["set_aside"]),
-        tuple(written["notes"]),
+        _texts(written["set_aside"]),
+        _texts(written["notes"]),
         check,
     )
 
@@ -150,6 +152,9 @@ def _check(model: SurvivalModel) -> None:
         raise ModelFormatError("the survival model is damaged: its parts have unequal lengths")
     if not all(np.isfinite(part).all() for part in finite):
         raise ModelFormatError("the survival model is damaged: a coefficient, range or hazard is no number")
+    known = np.isfinite(fit.covariance)
+    if known.any() and not known.all():  # an elastic net has none
+        raise ModelFormatError("the survival model is damaged: a covariance is no number")
     if any(np.diff(one.hazard).min(initial=0) < 0 or np.diff(one.times).min(initial=0) < 0 for one in fit.baseline):
         raise ModelFormatError("the survival model is damaged: a cumulative hazard falls")
     if model.outcome.time_unit not in PER_YEAR or any(
@@ -173,6 +178,18 @@ def _known(value: T | None) -> T:
     if value is None:
         raise ValueError("a test is missing")
     return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text is due")
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError("a list of texts is due")
+    return tuple(_text(value) for value in values)
 
 
 def _floats(values: Any) -> Floats:
