@@ -39,13 +39,15 @@ from .guard import guarded  # noqa: E402
 RETRIES, RETRY_DELAYS_S = 2, [1, 10]
 
 
-@task(
-    name="predict",
-    retries=RETRIES,
-    retry_delay_seconds=RETRY_DELAYS_S,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+_TASK: dict[str, Any] = {
+    "retries": RETRIES,
+    "retry_delay_seconds": RETRY_DELAYS_S,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+
+
+@task(name="predict", **_TASK)
 def predict(release: ReadRelease, folder: Path, batch: PatientBatch, horizons: Sequence[float]) -> list[dict[str, Any]]:
     """Risks of some patients; that the model's files are still those that were read is looked at for each batch."""
     return predict_batch(release, release_fact(release, folder), batch, horizons)
@@ -62,11 +64,9 @@ def prognosis(
     folder = Path(model)
     release, patients, horizons = prepare_prediction(TableSource.from_dict(source), folder, horizons_years)
     size = batch_size(patients.table.num_rows)
-    # quoted: Prefect looks for futures in what is not, number by number
-    futures = [
-        predict.submit(quote(release), folder, quote(batch), horizons)
-        for batch in batches(patients, release.prognosis, size)
-    ]
+    held: Any = quote(release)  # quoted: Prefect looks for futures in what is not, number by number
+    parts: list[Any] = [quote(batch) for batch in batches(patients, release.prognosis, size)]
+    futures = [predict.submit(held, folder, part, horizons) for part in parts]
     rows = [row for future in futures for row in future.result()]
     write_predictions(Path(out), rows, horizons)
     summary = summarise(rows, release, patients.notices) | {"out": out, "horizons_years": list(horizons)}

@@ -17,6 +17,7 @@ from longderm.governance.facts import ReleaseFact
 from longderm.governance.prognosis import CovariateFact, PrognosisFacts, decide_prognosis
 from longderm.governance.rule import Decision
 from longderm.models.releases import digest_of, problems_of
+from longderm.prognosis.course import ENDPOINTS
 from longderm.prognosis.covariates import Covariate
 from longderm.prognosis.model_matrix import missing_values
 from longderm.prognosis.patients import Patients
@@ -59,8 +60,11 @@ def batches(patients: Patients, prognosis: PrognosisModel, size: int = BATCH_ROW
     names = [one.name for one in wanted_covariates(prognosis)]
     for start in range(0, table.num_rows, size):
         part = table.slice(start, size)
+        rows, people, lesions = (tuple(part.column(n).to_pylist()) for n in ("row", "patient_id", "lesion_id"))
         yield PatientBatch(
-            *(tuple(part.column(name).to_pylist()) for name in ("row", "patient_id", "lesion_id")),
+            rows,
+            people,
+            lesions,
             patients.origin_known[start : start + size],
             {name: part.column(name).to_pandas().to_numpy() for name in names},
         )
@@ -142,7 +146,7 @@ def write_predictions(path: Path, rows: Sequence[dict[str, Any]], horizons_years
 
 
 def summarise(rows: Sequence[dict[str, Any]], release: ReadRelease, notices: Sequence[str]) -> dict[str, Any]:
-    """Counts by verdict and by rule, for people and machines; no identifier."""
+    """Counts by verdict and by rule, for people and machines; no identifier. `notices` of outcomes are left out."""
     return {
         "release": release.name,
         "digest": release.digest,
@@ -150,7 +154,7 @@ def summarise(rows: Sequence[dict[str, Any]], release: ReadRelease, notices: Seq
         "patients": len(rows),
         "verdicts": dict(sorted(Counter(row["verdict"] for row in rows).items())),
         "rules": dict(sorted(Counter(row["rule"] for row in rows).items())),
-        "notices": list(notices),
+        "notices": [one for one in notices if one.partition(":")[0] not in ENDPOINTS],
     }
 
 

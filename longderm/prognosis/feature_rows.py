@@ -107,7 +107,7 @@ def _days(
     if not trouble and not name.lower().endswith("date"):
         return [n if isinstance(n, float) else None for n in numbers], name, []
     dates, problems = read_dates(cells, intake.date_order, intake.as_of)
-    return [None if on is BAD else on for on in dates], name, problems  # type: ignore[misc]  # BAD is a problem
+    return [None if on is BAD else on for on in dates], name, problems  # BAD is a problem
 
 
 def _identifier(cell: Any) -> str | None:

@@ -69,6 +69,10 @@ def read_patients(
     sheet, _ = read_spreadsheet(data)
     header = {name.lower(): name for name in reversed(sheet.names)}
     sources = tuple(dict.fromkeys(one.source for one in covariates if one.source not in DIAGNOSIS_UNITS))
+    strange = sorted((set(intake.dated_by) | set(intake.time_invariant)) - set(sources))
+    if strange:
+        known = ", ".join(sources) or "none"
+        raise UsageError(f"{', '.join(strange)}: dated or declared, but no such covariate was named ({known} were)")
     rows = read_feature_rows(features, sources, intake) if features is not None else None
     of_file = () if rows is None else tuple(n for n in sources if n in rows.features and n.lower() not in header)
     both = [] if rows is None else [n for n in sources if n in rows.features and n.lower() in header]
@@ -129,7 +133,7 @@ def _dates(table: pa.Table, name: str, intake: Intake) -> list[date | None]:
     values, problems = read_dates(Column(name, _numbers(table), tuple(cells)), intake.date_order, intake.as_of)
     if problems:
         raise OutcomesError(sorted_problems(problems))
-    return [None if value is BAD else value for value in values]  # type: ignore[misc]  # BAD was a problem
+    return [None if value is BAD else value for value in values]  # BAD was a problem
 
 
 def _date_cell(value: Any) -> Any:
@@ -169,7 +173,7 @@ def _guard(features: pa.Table, intake: Intake, dated: Mapping[str, str], declare
 
 
 def _days_of(table: pa.Table, name: str, origins: Sequence[date | None], intake: Intake) -> list[float | None]:
-    values = table.column(name).to_pylist()
+    values: list[Any] = table.column(name).to_pylist()
     if all(isinstance(value, float) for value in values if value is not None) and not name.lower().endswith("date"):
         return values
     dates = _dates(table, name, intake)
