@@ -14,6 +14,7 @@ import pyarrow as pa
 from longderm.archive.clinical_file import read_clinical_file
 from longderm.archive.mapping import SourceMapping, read_mapping
 from longderm.errors import RefusedError, UsageError
+from longderm.models.releases import split_name
 from longderm.prognosis.cells import Column, DateOrder, read_numbers
 from longderm.prognosis.course import COMPETING, EVENT
 from longderm.prognosis.covariates import Covariate, covariate
@@ -43,6 +44,7 @@ from longderm.prognosis_release import (
     require_new,
     write_prognosis_release,
 )
+from longderm.settings import Settings
 
 Missing = Literal["refuse", "complete_case"]
 #: Decimals of a figure in a release.
@@ -278,6 +280,22 @@ def prepare_prediction(
     return release, patients, horizons
 
 
+def find_model(model: Path, store: str | None, settings: Settings) -> Path:
+    """The folder of a model: the one named, or that of the release `prognosis/VERSION` of the registry or a store.
+
+    Raises SourceNotFoundError, RefusedError, UsageError for a name that is none.
+    """
+    if store is None or model.is_dir():
+        return model
+    from longderm.models.in_use import find_release, registry_roots
+    from longderm.store import Store
+
+    name = model.as_posix()
+    require_name(name)
+    kind, version = split_name(name)
+    return find_release(kind, version, registry_roots(settings, Store(store))).folder
+
+
 def _covariates(source: TableSource, names: Sequence[str]) -> tuple[Covariate, ...]:
     mapping = source.source_mapping()
     found = [covariate(name, mapping) for name in names]
@@ -373,7 +391,9 @@ def _figures(cohort: Cohort, names: list[str], strata: bool, options: FitOptions
         return {}, [f"figures are apparent, not corrected for optimism: {error}"]
     figures: dict[str, Any] = {}
     for name, one in found.models["model"].figures.items():
-        if one.lower == one.upper:  # the slope: 1 in every resample, so that its resamples give no interval
+        if (
+            np.isfinite(values).all() and round(one.upper - one.lower, 9) == 0
+        ):  # the slope: 1 in every resample, so that its resamples give no interval
             figures[name] = round(one.value, FIGURE_DECIMALS)
             continue
         values = [one.value, one.lower, one.upper]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from longderm.command_options import AsJson, AsOf, print_summary
+from longderm.command_options import AsJson, AsOf, print_summary, read_settings
 from longderm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ AllEvents = Annotated[
     bool,
     Parameter(name="--all-events-are-real", negative="", help="The table holds nobody without the event, knowingly."),
 ]
+SomeStore = Annotated[str | None, Parameter(name="--store", help="Folder of a store, whose models can be named.")]
 Bootstraps = Annotated[int, Parameter(name="--bootstraps", help="Resamples for optimism and intervals.")]
 Seed = Annotated[int, Parameter(name="--seed", help="The same seed gives the same figures.")]
 Penalty = Annotated[float, Parameter(name="--penalty", help="Ridge on unit spread; for many image features.")]
@@ -206,6 +207,7 @@ def predict(
     table: Path,
     *,
     out: Path,
+    store: SomeStore = None,
     horizons: str = "",
     features: Features = None,
     feature_day: FeatureDay = None,
@@ -222,7 +224,8 @@ def predict(
     Parameters
     ----------
     model
-        Folder of a model that `prognosis fit` wrote.
+        Folder of a model that `prognosis fit` wrote; with --store also the name of one that was added to it,
+        prognosis/VERSION.
     table
         CSV or Parquet with the model's covariates; outcomes are not needed. The day from which the risk counts comes
         from origin_date (the diagnosis), or is stated by --origin.
@@ -231,10 +234,11 @@ def predict(
     horizons
         Years with commas between; default: the model's.
     """
-    from longderm.prognosing import predict_table
+    from longderm.prognosing import find_model, predict_table
 
     source = _source(table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of)
-    summary = predict_table(source, model, out, _years(horizons))
+    folder = find_model(model, store, read_settings(None))
+    summary = predict_table(source, folder, out, _years(horizons))
     verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in summary["verdicts"].items())
     rules = ", ".join(f"{rule} {count}" for rule, count in summary["rules"].items() if rule != "issued")
     lines = [
@@ -308,6 +312,8 @@ def _describe_fit(summary: dict[str, Any]) -> str:
     for name, value in sorted(summary["figures"].items()):
         if isinstance(value, list):
             lines.append(f"{name:<28} {value[0]:>9.3f} ({value[1]:.3f} to {value[2]:.3f})")
+        elif isinstance(value, float):
+            lines.append(f"{name:<28} {value:>9.3f}")
     return "\n".join([*lines, f"Model: {summary['folder']} ({summary['release']})"])
 
 
@@ -334,7 +340,7 @@ def _describe_evaluation(found: SurvivalEvaluation) -> list[str]:
 
 
 def _interval(one: Any) -> str:
-    interval = "" if one.lower == one.upper else f" ({one.lower:.3f} to {one.upper:.3f})"
+    interval = "" if round(one.upper - one.lower, 9) == 0 else f" ({one.lower:.3f} to {one.upper:.3f})"
     return f"{one.value:8.3f}{interval}"
 
 

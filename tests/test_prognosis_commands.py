@@ -222,6 +222,39 @@ def test_a_model_whose_files_were_touched_is_refused(longderm, write, model, tmp
     assert not (tmp_path / "p").exists()
 
 
+def test_a_model_that_was_added_to_a_store_can_be_named(longderm, write, model, tmp_path):
+    from longderm.store import Store
+
+    Store.create(tmp_path / "store", "key-1")
+    assert longderm("registry", "add", model, "--store", tmp_path / "store")[0] == 0
+    assert "prognosis/0.1.0" in longderm("registry", "list", "--store", tmp_path / "store")[1]
+    assert longderm("registry", "verify", "--store", tmp_path / "store")[0] == 0
+    assert "harrell_c" in longderm("registry", "show", "prognosis/0.1.0", "--store", tmp_path / "store")[1]
+    table = write(NEW.head(9))
+    for one in (model, "prognosis/0.1.0"):
+        named = ("prognosis", "predict", one, table, "--store", tmp_path / "store", "--out", tmp_path / f"{one!s:.5}")
+        assert longderm(*named)[0] == 0
+    assert longderm("prognosis", "predict", "prognosis/7", table, "--store", tmp_path / "store", "--out", "p")[0] == 2
+
+
+def test_the_published_coefficients_of_odense_come_out_of_the_command(longderm, shared_data, tmp_path):
+    (tmp_path / "odense.toml").write_text(
+        '[outcomes]\ntime_days = "time"\nevent = "status"\nthickness_mm = "thickness"\n[values.sex]\n0 = "female"\n'
+        '1 = "male"\n[values.event]\n1 = "death of melanoma"\n2 = "alive"\n3 = "other cause"\n'
+    )
+    table = shared_data / "survival" / "odense_melanoma.csv"
+    arguments = ("--endpoint", "melanoma_specific", "--covariates", "sex,log2(thickness)", "--bootstraps", "0")
+    status, printed, _ = longderm(
+        *("prognosis", "fit", table, *arguments, "--mapping", tmp_path / "odense.toml", "--json"),
+        *("--out", tmp_path / "model"),
+    )
+    sex, thickness = json.loads(printed)["coefficients"]
+    assert status == 0
+    assert (round(sex["coefficient"], 4), round(sex["standard_error"], 4)) == (0.4580, 0.2687)
+    per_log = thickness["coefficient"] / np.log(2), thickness["standard_error"] / np.log(2)
+    assert tuple(round(value, 4) for value in per_log) == (0.7809, 0.1573)
+
+
 def test_a_model_in_a_folder_that_is_not_empty_is_not_written(longderm, write, model):
     before = sorted(path.name for path in model.iterdir())
     arguments = ("--endpoint", "stated", "--covariates", "age", "--out", model)
