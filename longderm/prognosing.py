@@ -391,12 +391,8 @@ def _figures(cohort: Cohort, names: list[str], strata: bool, options: FitOptions
         return {}, [f"figures are apparent, not corrected for optimism: {error}"]
     figures: dict[str, Any] = {}
     for name, one in found.models["model"].figures.items():
-        if (
-            np.isfinite(values).all() and round(one.upper - one.lower, 9) == 0
-        ):  # the slope: 1 in every resample, so that its resamples give no interval
-            figures[name] = round(one.value, FIGURE_DECIMALS)
-            continue
-        values = [one.value, one.lower, one.upper]
+        values = [round(value, FIGURE_DECIMALS) for value in (one.value, one.lower, one.upper)]
         if np.isfinite(values).all():
-            figures[name] = [round(value, FIGURE_DECIMALS) for value in values]
+            # the slope is 1 in every resample, so that its resamples give no interval
+            figures[name] = values if values[1] < values[2] else values[0]
     return figures, []
