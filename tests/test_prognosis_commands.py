@@ -232,8 +232,10 @@ def test_a_model_that_was_added_to_a_store_can_be_named(longderm, write, model, 
     assert "harrell_c" in longderm("registry", "show", "prognosis/0.1.0", "--store", tmp_path / "store")[1]
     table = write(NEW.head(9))
     for one in (model, "prognosis/0.1.0"):
-        named = ("prognosis", "predict", one, table, "--store", tmp_path / "store", "--out", tmp_path / f"{one!s:.5}")
-        assert longderm(*named)[0] == 0
+        named = ("prognosis", "predict", one, table, "--store", tmp_path / "store", "--out")
+        assert longderm(*named, tmp_path / f"{len(str(one))}.csv")[0] == 0
+    by_folder, by_name = (read(path) for path in sorted(tmp_path.glob("[0-9]*.csv")))
+    assert by_folder == by_name
     assert longderm("prognosis", "predict", "prognosis/7", table, "--store", tmp_path / "store", "--out", "p")[0] == 2
 
 
