@@ -131,18 +131,22 @@ def output_columns(horizons_years: Sequence[float]) -> list[str]:
 
 
 def write_predictions(path: Path, rows: Sequence[dict[str, Any]], horizons_years: Sequence[float]) -> None:
-    """Write the rows as CSV (UTF-8), whole or not at all. Raises AccessError."""
+    """Write the rows as CSV (UTF-8), whole or not at all. Raises AccessError, UsageError."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, output_columns(horizons_years), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     part = path.with_name(f".{path.name}.part")
+    if path.is_dir():
+        raise UsageError("--out is a folder; name the file of the predictions")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(text.getvalue(), encoding="utf-8")
         part.replace(path)
     except OSError:
         raise AccessError("the predictions cannot be written; check the folder and its permissions") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def summarise(rows: Sequence[dict[str, Any]], release: ReadRelease, notices: Sequence[str]) -> dict[str, Any]:

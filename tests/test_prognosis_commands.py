@@ -142,6 +142,13 @@ def test_without_a_known_origin_nothing_is_issued_until_it_is_stated(longderm, w
     assert status == 3 and "day 0" in complaint
 
 
+def test_a_folder_is_no_file_of_predictions(longderm, write, model, tmp_path):
+    before = sorted(tmp_path.parent.iterdir())
+    status, _, complaint = longderm("prognosis", "predict", model, write(NEW.head(2)), "--out", tmp_path)
+    assert status == 2 and "is a folder" in complaint
+    assert sorted(tmp_path.parent.iterdir()) == before
+
+
 def test_a_horizon_past_the_follow_up_is_withheld(longderm, write, model, tmp_path):
     longderm("prognosis", "predict", model, write(NEW.head(3)), "--out", tmp_path / "p.csv", "--horizons", "5,12")
     assert {row["rule"] for row in read(tmp_path / "p.csv")} == {"beyond_follow_up"}
@@ -341,6 +348,7 @@ def test_the_real_command_complains_in_a_list_and_with_status_2(write):
         (["fit", "t.csv", "--endpoint", "overall", "--covariates", "age", "--out", "m", "--name", "x/1"], "prognosis"),
         (["fit", "t.csv", "--endpoint", "overall", "--covariates", "age", "--out", "m"], "does not exist"),
         (["predict", "m", "t.csv", "--out", "p.csv", "--horizons", "soon"], "--horizons"),
+        (["predict", "m", "t.csv", "--out", ".", "--origin", "-1"], "--origin"),
         (["predict", "m", "t.csv", "--out", "p.csv", "--dated-by", "age"], "--dated-by"),
         (["evaluate", "t.csv", "--endpoint", "overall", "--covariates", "age", "--bootstraps", "1"], "--bootstraps"),
     ],

@@ -103,8 +103,8 @@ def read_patients(
     for one in covariates:
         if one.log2:
             table = _with_log2(table, one)
-    known = tuple(intake.origin_stated or origin is not None for origin in origins)
-    return Patients(outcomes, table, known, tuple(notices))
+    dated = tuple(intake.origin_stated or origin is not None for origin in origins)
+    return Patients(outcomes, table, dated, tuple(notices))
 
 
 def _day_columns(names: Sequence[str], header: Mapping[str, str], intake: Intake) -> dict[str, str]:
