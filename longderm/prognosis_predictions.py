@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections import Counter
@@ -146,7 +147,8 @@ def write_predictions(path: Path, rows: Sequence[dict[str, Any]], horizons_years
     except OSError:
         raise AccessError("the predictions cannot be written; check the folder and its permissions") from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def summarise(rows: Sequence[dict[str, Any]], release: ReadRelease, notices: Sequence[str]) -> dict[str, Any]:
