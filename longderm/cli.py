@@ -14,6 +14,7 @@ from longderm.command_options import AsJson, AsOf, StoreUri
 from longderm.command_options import print_summary as _print
 from longderm.command_options import read_settings as _settings
 from longderm.errors import LongdermError, UsageError
+from longderm.prognosis_commands import prognosis
 from longderm.registry_commands import registry
 
 app = App(
@@ -35,6 +36,7 @@ Pattern = Annotated[
 train = App(name="train", help="Train a network on a folder of photos, on the CPU or a GPU.")
 app.command(train)
 app.command(registry)
+app.command(prognosis)
 
 
 @app.command

@@ -16,6 +16,7 @@ KINDS: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
     {
         "change": (("alpha", "calibration_scores", "noise"),),
         "encoder": (("network",),),
+        "prognosis": (("model", "endpoint", "covariates", "horizons_years", "patients", "events"),),
         "quality": (("photo_alone", "signs", "with_lesion"),),
         "segmentation": (("network",), ("levels", "skin_weights")),
     }
@@ -28,6 +29,7 @@ SUFFIXES = (".json", ".md", ".safetensors")
 _HEADLINES: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
     {
         "change": (("auroc_score",), ("false_alarm_rate",), ("sensitivity",)),
+        "prognosis": (("harrell_c",), ("auc_5y",), ("calibration_slope",)),
         "quality": (("spearman",), ("falls_with_level",)),
         "segmentation": (
             ("isic2018_val", "methods", "{name}", "dice_mean"),

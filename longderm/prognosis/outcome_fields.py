@@ -153,7 +153,7 @@ def _read(
     if special is not None:
         return special(column)
     if name.startswith("covariate:"):
-        return _read_covariate(column)
+        return read_covariate(column)
     values, problems = read_numbers(column, "d" if name.endswith("_days") else "")
     factor = _FACTOR.get(name, 1.0)
     scaled: list[float | Bad | None] = [v * factor if isinstance(v, float) else v for v in values]
@@ -224,7 +224,7 @@ def _read_mitoses(column: Column) -> tuple[Sequence[Any], list[Problem]]:
     return [(v, q) if isinstance(v, float) else v for v, q in zip(values, qualifiers, strict=True)], problems
 
 
-def _read_covariate(column: Column) -> tuple[Sequence[Any], list[Problem]]:
+def read_covariate(column: Column) -> tuple[Sequence[Any], list[Problem]]:
     """Numbers where most cells are numbers (then all must be), else words as they stand."""
     values, problems = read_numbers(column)
     filled = sum(not is_missing(cell) for cell in column.cells)

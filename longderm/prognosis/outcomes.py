@@ -52,9 +52,9 @@ OUTCOMES_SCHEMA = pa.schema(
 class Outcomes:
     """A checked table of outcomes.
 
-    `table`: `OUTCOMES_SCHEMA`, then a column for each covariate asked for (float64 or string); sorted as the file is,
-    one row for each patient, or each lesion of a patient where the file names lesions. It holds the file's identifiers
-    and so has no part in the repr. `notices`: what a person should know though it is no mistake.
+    `table`: `OUTCOMES_SCHEMA`, then a column for each covariate asked for (float64, string, date32); sorted as the file
+    is, one row for each patient, or each lesion of a patient where the file names lesions. It holds the file's
+    identifiers and so has no part in the repr. `notices`: what a person should know though it is no mistake.
     """
 
     table: pa.Table = field(repr=False)
@@ -146,9 +146,16 @@ def _table(units: list[Unit], covariates: Sequence[str], told: bool) -> pa.Table
     table = pa.Table.from_pylist(rows, schema=OUTCOMES_SCHEMA)
     for name in covariates:
         values = [unit.facts[f"covariate:{name}"] for unit in units]
-        numeric = all(isinstance(value, float) for value in values if value is not None)
-        table = table.append_column(name, pa.array(values, pa.float64() if numeric else pa.string()))
+        table = table.append_column(name, pa.array(values, _type_of(values)))
     return table
+
+
+def _type_of(values: list[Any]) -> pa.DataType:
+    """The type of a covariate's values: numbers, dates (a column called ..._date) or words."""
+    told = [value for value in values if value is not None]
+    if all(isinstance(value, float) for value in told):
+        return pa.float64()
+    return pa.date32() if all(isinstance(value, date) for value in told) else pa.string()
 
 
 def _row(unit: Unit, ends: Endpoints) -> dict[str, Any]:

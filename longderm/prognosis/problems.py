@@ -37,12 +37,15 @@ class Problem:
 
 
 class OutcomesError(UsageError):
-    """A clinical table cannot be used. `problems` holds all that is to be mended; the message has a line for each."""
+    """A clinical table cannot be used. `problems` holds all that is to be mended; the message has a line for each.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    `table`: what the message calls it.
+    """
+
+    def __init__(self, problems: Sequence[Problem], table: str = "outcomes table") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        head = f"the outcomes table has {count} problem{'' if count == 1 else 's'} to mend:"
+        head = f"the {table} has {count} problem{'' if count == 1 else 's'} to mend:"
         super().__init__("\n".join([head, *_lines(self.problems)]))
 
 
