@@ -292,7 +292,9 @@ def _notes(design: Design, constant: Sequence[str]) -> tuple[str, ...]:
     found = [f"set aside, constant: {', '.join(constant)}"] if constant else []
     least, columns = int(min(design.event.sum(), (~design.event).sum())), design.matrix.shape[1]
     each = least / columns
-    said = f"{least} tumours of the rarer outcome for {columns} columns ({each:.2g} each)"
+    said = (
+        f"{least} tumours of the rarer outcome for {columns} {'columns' if columns > 1 else 'column'} ({each:.3g} each)"
+    )
     return (*found, said if each >= FEW_EVENTS_PER_COLUMN else f"{said}: fewer than {FEW_EVENTS_PER_COLUMN:g}, lean on "
             "the penalty and on held-out figures alone")  # fmt: skip
 

@@ -17,8 +17,8 @@ SHARES_WIDE = np.round(np.logspace(0, -1.5, 8), 6)
 SHARES_LONG = np.round(np.logspace(0, -3, 10), 6)
 #: Mixes tried: near ridge, half, lasso.
 L1_RATIOS = (0.1, 0.5, 1.0)
-#: Shares of the penalty that clinical columns bear beside an embedding: of hundreds of columns, a handful of strong ones
-#: would be shrunk for the many weak (Boulesteix, De Bin, Jiang and Fuchs, Comput Math Methods Med 2017).
+#: Shares of the penalty that clinical columns bear beside an embedding: a handful of strong columns would be shrunk for
+#: hundreds of weak ones (Boulesteix, De Bin, Jiang and Fuchs, Comput Math Methods Med 2017).
 CLINICAL_FACTORS = (1.0, 0.1)
 #: Gradient at which a fit that only picks a penalty may stop: it moves the log loss by less than 1e-6.
 NEAR_ENOUGH = 1e-5
@@ -48,7 +48,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Choice:
-    """The picked share of the strongest useful penalty, mix and clinical factor, and the held-out log loss per tumour."""
+    """The picked share of the strongest useful penalty, mix, clinical factor, and their held-out log loss a tumour."""
 
     share: float
     l1_ratio: float
