@@ -49,3 +49,7 @@ class TumourTableError(UsageError):
 
 class ModelFormatError(UsageError):
     """A saved model is damaged, of another kind or of a newer format."""
+
+
+class PictureError(UsageError):
+    """Nothing to draw, or more series than can be told apart in print."""
