@@ -169,6 +169,7 @@ def marker(x: float, y: float, style: Style, *, size: float = 4.0, kind: str = "
 def document(width: float, height: float, title: object, description: object, parts: Sequence[Markup],
              ident: str) -> str:  # fmt: skip
     """A whole SVG file on white; `ident` (letters, digits, - and _) makes its ids unique on a page that holds it."""
+    width, height = math.ceil(width), math.ceil(height)
     safe = re.sub(r"[^A-Za-z0-9_-]", "-", ident) or "chart"
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" '

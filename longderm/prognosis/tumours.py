@@ -99,10 +99,9 @@ def tumours_of(
     for name, column in gather.items():
         _agree(name, column, of, order[first])
     photos = np.bincount(of).astype(np.intp)
-    used = image[kept]
-    mean = (
-        np.add.reduceat(used[order], first, axis=0) / photos[:, None] if image.shape[1] else np.zeros((photos.size, 0))
-    )
+    mean = np.zeros((photos.size, 0))
+    if image.shape[1]:
+        mean = np.add.reduceat(image[kept][order], first, axis=0) / photos[:, None]
     event = None
     if endpoint is not None:
         event = _truth(metastasis_column(endpoint), gather[metastasis_column(endpoint)])[order[first]]

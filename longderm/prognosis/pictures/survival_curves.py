@@ -61,9 +61,10 @@ def survival_picture(
     x = _time_axis(last, left, text_width(f"{most:,}", TEXT_SIZE) + 6)
     y = Axis(0.0, 1.0, _BOTTOM, _TOP, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
     parts = [*heading(title, survival_label, left), *grid(x, y, time_label)]
+    shaded = len(curves) <= BANDS_MOST and any(curve.events.any() for curve in curves.values())
     strokes = sum(int(curve.censored.sum()) for curve in curves.values()) <= STROKES_MOST
     for (name, curve), style in zip(curves.items(), styles, strict=True):
-        if len(curves) <= BANDS_MOST and curve.events.any():
+        if shaded and curve.events.any():
             parts.append(polygon(_band(curve, x, y, per_unit), fill=style.colour, opacity=0.13, kind="interval"))
         parts.append(polyline(curve_points(curve, x, y, per_unit), colour=style.colour, dash=style.dash, kind="curve"))
         if strokes:
@@ -76,10 +77,8 @@ def survival_picture(
         counts = curves[name].numbers_at_risk(data, [tick * per_unit for tick in x.ticks])
         rows.append(TableRow(name, style, [(x.at(t), f"{n:,}") for t, n in zip(x.ticks, counts, strict=True)]))
     table, below = table_under(rows, "Number at risk", _BOTTOM + 58, left)
-    shown = ["Shaded: 95% interval. " if len(curves) <= BANDS_MOST else ""]
-    shown.append(
-        "Strokes: end of a patient's follow-up." if strokes else "Ends of follow-up are too many to be marked."
-    )
+    shown = ["Shaded: 95% interval. " if shaded else ""]
+    shown.append("Strokes: end of a patient's follow-up." if strokes else "Ends of follow-up: too many to be marked.")
     small, height = notes([*remarks, "".join(shown)], below + 6)
     return document(WIDTH, height + MARGIN - 6, title, _told(curves, groups, time_label, per_unit),
                     [*parts, *table, *small], ident)  # fmt: skip
@@ -121,13 +120,16 @@ def _marks(curve: KaplanMeier, index: int, count: int, style: Style, x: Axis, y:
 
 
 def _time_axis(last: float, left: float, cell: float) -> Axis:
-    """From 0 past the last follow-up, with no more ticks than numbers at risk find room under."""
+    """From 0 to the end of follow-up, with no more ticks than numbers at risk find room under."""
     end = WIDTH - MARGIN - cell / 2
     for most in range(7, 0, -1):
         ticks = nice_ticks(0.0, last, most)
-        if (end - left) / (len(ticks) - 1) >= cell or most == 1:
+        inside = tuple(tick for tick in ticks if tick <= last * (1 + 1e-9))
+        high = last if len(inside) > 1 else ticks[-1]
+        shown = inside if len(inside) > 1 else ticks
+        if (shown[1] - shown[0]) / high * (end - left) >= cell:
             break
-    return Axis(0.0, ticks[-1], left, end, ticks)
+    return Axis(0.0, high, left, end, shown)
 
 
 def _told(curves: Mapping[str, KaplanMeier], groups: Mapping[str, SurvivalTimes], unit: str, per_unit: float) -> str:
