@@ -94,8 +94,8 @@ def text_width(text: str, size: float) -> float:
 
 
 def fitted(text: object, size: float, width: float) -> str:
-    """The text, cut with an ellipsis where it is wider than `width`."""
-    whole = clean(text)
+    """The text, cut with an ellipsis where it is wider than `width`; a dash where there is none."""
+    whole = clean(text) or "–"
     if text_width(whole, size) <= width:
         return whole
     while whole and text_width(whole + "…", size) > width:
@@ -170,12 +170,13 @@ def document(width: float, height: float, title: object, description: object, pa
              ident: str) -> str:  # fmt: skip
     """A whole SVG file on white; `ident` (letters, digits, - and _) makes its ids unique on a page that holds it."""
     width, height = math.ceil(width), math.ceil(height)
+    named, told = clean(title) or "–", clean(description) or "–"
     safe = re.sub(r"[^A-Za-z0-9_-]", "-", ident) or "chart"
     head = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" '
         'aria-labelledby="{i}-t {i}-d" font-family="{f}"><title id="{i}-t">{t}</title><desc id="{i}-d">{d}</desc>'
         '<rect width="{w}" height="{h}" fill="#ffffff"/>\n'
-    ).format(w=coordinate(width), h=coordinate(height), i=safe, f=FONT, t=clean(title), d=clean(description))
+    ).format(w=coordinate(width), h=coordinate(height), i=safe, f=FONT, t=named, d=told)
     return str(head + Markup("\n").join(parts) + Markup("\n</svg>\n"))
 
 

@@ -92,7 +92,7 @@ def auc_picture(
                 parts += [line(at - 2, end, at + 2, end, colour=style.colour) for end in ends]
         parts += [marker(*point, style) for point in points]
         rows.append(TableRow(name, style, [(x.at(float(one.years[k])), f"{one.auc[k]:.2f}") for k in known]))
-    table, below = table_under(rows, "AUC", _BOTTOM + 58, left)
+    table, below = table_under(rows, "AUC", _BOTTOM + 58)
     small, height = notes([*remarks, "Bars: 95% interval. Dotted: 0.5, no better than chance."], below + 4)
     told = "; ".join(
         f"{name}: " + ", ".join(f"{v:.3f} at {t:g}" for t, v in zip(one.years, one.auc, strict=True) if np.isfinite(v))

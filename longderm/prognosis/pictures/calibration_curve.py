@@ -89,7 +89,7 @@ def calibration_picture(
             parts += [line(at - 3, end, at + 3, end, colour=style.colour) for end in ends]
         parts += [marker(at, height, style) for at, height in points]
     rows = [TableRow(name, style, ()) for name, style in zip(curves, styles, strict=True)]
-    table, below = table_under(rows, "Groups of predicted risk", _TOP + _SIDE + 58, left + _SIDE)
+    table, below = table_under(rows, "Groups of predicted risk", _TOP + _SIDE + 58)
     said = [f"{name}: {_told(one)}." for name, one in curves.items()]
     small, height = notes([*remarks, *said, "Dotted: predicted and observed equal."], below + 4, width)
     return document(width, height + MARGIN - 6, title, " ".join(said), [*parts, *table, *small], ident)

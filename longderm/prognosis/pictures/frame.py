@@ -37,10 +37,10 @@ def styles_for(names: Sequence[str]) -> list[Style]:
     return list(STYLES[: len(names)])
 
 
-def label_room(labels: Sequence[str]) -> float:
-    """Where the plot may begin so that sample and label stand left of it, with half a cell's width to spare."""
+def label_room(labels: Sequence[str], cell: float = 0.0) -> float:
+    """Where the plot may begin so that sample and label stand left of it, and of a first cell of width `cell`."""
     widest = max((text_width(label, TEXT_SIZE) for label in labels), default=0.0)
-    return MARGIN + SAMPLE + min(widest, LABEL_MOST) + 26.0
+    return MARGIN + SAMPLE + min(widest, LABEL_MOST) + max(26.0, cell / 2 + 8.0)
 
 
 def heading(title: str, y_label: str, left: float, width: float = WIDTH) -> list[Markup]:
@@ -69,8 +69,8 @@ def grid(x: Axis, y: Axis, x_label: str, *, x_format: str = "{:g}", y_format: st
     return parts
 
 
-def table_under(rows: Sequence[TableRow], header: str, top: float, left: float) -> tuple[list[Markup], float]:
-    """The table whose first baseline is `top`, its labels left of `left`; returns the parts and the y below it.
+def table_under(rows: Sequence[TableRow], header: str, top: float) -> tuple[list[Markup], float]:
+    """The table whose first baseline is `top`, its labels at the left edge; returns the parts and the y below it.
 
     A cell that would touch the one before it is left out.
     """
@@ -82,7 +82,7 @@ def table_under(rows: Sequence[TableRow], header: str, top: float, left: float) 
             parts.append(line(MARGIN, y - 4, MARGIN + SAMPLE - 6, y - 4, colour=row.style.colour, width=1.6,
                               dash=row.style.dash))  # fmt: skip
             parts.append(marker(MARGIN + (SAMPLE - 6) / 2, y - 4, row.style, kind="legend"))
-        parts.append(text(MARGIN + SAMPLE, y, fitted(row.label, TEXT_SIZE, left - 26.0 - MARGIN - SAMPLE + 0.5)))
+        parts.append(text(MARGIN + SAMPLE, y, fitted(row.label, TEXT_SIZE, LABEL_MOST)))
         until = float("-inf")
         for x, words in row.cells:
             half = text_width(words, TEXT_SIZE) / 2

@@ -55,10 +55,11 @@ def survival_picture(
     if not per_unit > 0:
         raise PictureError(f"per_unit is {per_unit}; give how many units of the data make one of the axis")
     curves = {name: kaplan_meier(data) for name, data in groups.items()}
-    left = label_room(list(groups))
     last = max(float(curve.times[-1]) for curve in curves.values()) / per_unit
     most = max(len(data) for data in groups.values())
-    x = _time_axis(last, left, text_width(f"{most:,}", TEXT_SIZE) + 6)
+    cell = text_width(f"{most:,}", TEXT_SIZE) + 6
+    left = label_room(list(groups), cell)
+    x = _time_axis(last, left, cell)
     y = Axis(0.0, 1.0, _BOTTOM, _TOP, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
     parts = [*heading(title, survival_label, left), *grid(x, y, time_label)]
     shaded = len(curves) <= BANDS_MOST and any(curve.events.any() for curve in curves.values())
@@ -76,7 +77,7 @@ def survival_picture(
     for (name, data), style in zip(groups.items(), styles, strict=True):
         counts = curves[name].numbers_at_risk(data, [tick * per_unit for tick in x.ticks])
         rows.append(TableRow(name, style, [(x.at(t), f"{n:,}") for t, n in zip(x.ticks, counts, strict=True)]))
-    table, below = table_under(rows, "Number at risk", _BOTTOM + 58, left)
+    table, below = table_under(rows, "Number at risk", _BOTTOM + 58)
     shown = ["Shaded: 95% interval. " if shaded else ""]
     shown.append("Strokes: end of a patient's follow-up." if strokes else "Ends of follow-up: too many to be marked.")
     small, height = notes([*remarks, "".join(shown)], below + 6)
@@ -121,13 +122,13 @@ def _marks(curve: KaplanMeier, index: int, count: int, style: Style, x: Axis, y:
 
 def _time_axis(last: float, left: float, cell: float) -> Axis:
     """From 0 to the end of follow-up, with no more ticks than numbers at risk find room under."""
-    end = WIDTH - MARGIN - cell / 2
     for most in range(7, 0, -1):
         ticks = nice_ticks(0.0, last, most)
         inside = tuple(tick for tick in ticks if tick <= last * (1 + 1e-9))
-        high = last if len(inside) > 1 else ticks[-1]
-        shown = inside if len(inside) > 1 else ticks
-        if (shown[1] - shown[0]) / high * (end - left) >= cell:
+        high, shown = (last, inside) if len(inside) > 1 else (ticks[-1], ticks)
+        wide = max([cell, *(text_width(f"{tick:g}", TEXT_SIZE) + 6 for tick in shown)])
+        end = WIDTH - MARGIN - wide / 2
+        if (shown[1] - shown[0]) / high * (end - left) >= wide:
             break
     return Axis(0.0, high, left, end, shown)
 
