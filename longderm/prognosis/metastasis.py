@@ -273,7 +273,7 @@ def _candidate(
     levels = levels_of(columns, terms)
     parts = ([tumours.image] if image else []) + ([model_matrix(columns, terms, levels)] if terms else [])
     matrix = np.column_stack(parts)
-    varies = standardised(matrix)[0].any(axis=0)
+    varies = np.asarray(standardised(matrix)[0].any(axis=0), np.bool_)
     names = [*image, *(term.name for term in terms)]
     constant = [one for one, kept in zip(names, varies, strict=True) if not kept]
     if constant and (unusable == "raise" or not varies.any()):
