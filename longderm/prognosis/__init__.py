@@ -8,6 +8,15 @@ from longderm.prognosis.evaluation import SurvivalEvaluation
 from longderm.prognosis.kaplan_meier import KaplanMeier, kaplan_meier
 from longderm.prognosis.leakage import LeakageError, guard_origin
 from longderm.prognosis.log_rank import LogRank, log_rank
+from longderm.prognosis.metastasis import (
+    MetastasisPrediction,
+    evaluate_metastasis,
+    fit_metastasis,
+    predict_metastasis,
+)
+from longderm.prognosis.metastasis_evaluation import MetastasisEvaluation
+from longderm.prognosis.metastasis_model import MetastasisModel
+from longderm.prognosis.metastasis_status import metastasis_status
 from longderm.prognosis.outcomes import Outcomes, read_outcomes
 from longderm.prognosis.pathology_text import read_pathology
 from longderm.prognosis.pathology_values import PathologyFindings
@@ -23,6 +32,9 @@ __all__ = [
     "KaplanMeier",
     "LeakageError",
     "LogRank",
+    "MetastasisEvaluation",
+    "MetastasisModel",
+    "MetastasisPrediction",
     "Outcomes",
     "OutcomesError",
     "PathologyFindings",
@@ -31,13 +43,17 @@ __all__ = [
     "SurvivalPrediction",
     "SurvivalTimes",
     "cumulative_incidence",
+    "evaluate_metastasis",
     "evaluate_survival",
     "fit_cox",
+    "fit_metastasis",
     "fit_survival",
     "guard_origin",
     "harrell_c",
     "kaplan_meier",
     "log_rank",
+    "metastasis_status",
+    "predict_metastasis",
     "predict_survival",
     "read_outcomes",
     "read_pathology",

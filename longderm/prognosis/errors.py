@@ -41,3 +41,15 @@ class OutsideFollowUpError(UsageError):
 
 class TooFewEventsError(UsageError):
     """Fewer events than the figure needs; the message holds both numbers."""
+
+
+class TumourTableError(UsageError):
+    """Photos, tumours and patients that contradict each other, or an embedding that is none."""
+
+
+class ModelFormatError(UsageError):
+    """A saved model is damaged, of another kind or of a newer format."""
+
+
+class PictureError(UsageError):
+    """Nothing to draw, or more series than can be told apart in print."""

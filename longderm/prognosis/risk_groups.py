@@ -101,7 +101,7 @@ def risk_groups(data: SurvivalTimes, risk: Floats, groups: int, horizons: Floats
 def subgroups(data: SurvivalTimes, risk: Floats, time: float, name: str, column: np.ndarray) -> list[Subgroup]:
     """Figures by the values of a `column` (n,) for `risk` (n,) of the event by `time`; missing is a value too."""
     found = []
-    for value, rows in _levels(column):
+    for value, rows in column_levels(column):
         part = data.take(rows)
         if part.events < FEWEST_EVENTS:
             found.append(Subgroup(name, value, len(part), part.events, True, None, None, None, None))
@@ -123,7 +123,8 @@ def subgroups(data: SurvivalTimes, risk: Floats, time: float, name: str, column:
     return found
 
 
-def _levels(column: np.ndarray) -> list[tuple[str, Flags]]:
+def column_levels(column: np.ndarray) -> list[tuple[str, Flags]]:
+    """The values of a column (n,) by name with the rows that hold each; numbers of many values in thirds."""
     missing = missing_values(column)
     values = column[~missing]
     found: list[tuple[str, Flags]] = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 
 from markupsafe import Markup, escape
 
 from longderm.report.words import DAYS_UNTIL_MONTHS, MONTH_DAYS, day_label, number, with_unit
+from longderm.svg import Axis, nice_ticks
+from longderm.svg import coordinate as _n
+from longderm.svg import point_list as _path
 
 #: Drawing size in user units. Narrow on purpose: on a telephone it is shrunk by a sixth only and stays readable.
 WIDTH, HEIGHT = 420.0, 236.0
@@ -49,31 +51,6 @@ class AreaSeries:
     def has_whiskers(self) -> bool:
         """At least one point carries its uncertainty."""
         return any(point.low is not None for point in self.judged)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A linear axis: `low` to `high` in data, drawn from `start` to `end`, with its tick values."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    ticks: tuple[float, ...]
-
-    def at(self, value: float) -> float:
-        """Where `value` lies, in user units."""
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
-
-
-def nice_ticks(low: float, high: float, most: int = 5) -> tuple[float, ...]:
-    """Round values (1, 2 or 5 times a power of ten) that cover `low` to `high`, at most `most` + 2 of them."""
-    span = max(high - low, 1e-9)
-    rough = span / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return tuple(round(index * step, 9) for index in range(first, last + 1))
 
 
 def value_axis(series: AreaSeries) -> Axis:
@@ -231,14 +208,6 @@ def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> Markup:
     return Markup('<text x="{}" y="{}" text-anchor="{}" class="{}">{}</text>').format(
         _n(x), _n(y), anchor, kind, escape(text)
     )
-
-
-def _path(points: list[tuple[float, float]]) -> str:
-    return " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
-
-
-def _n(value: float) -> str:
-    return f"{round(value, 2):.2f}".rstrip("0").rstrip(".")
 
 
 def _median(ordered: list[float]) -> float:
