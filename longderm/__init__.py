@@ -44,6 +44,9 @@ _HOMES = {
     "fit_survival": "longderm.prognosis",
     "predict_survival": "longderm.prognosis",
     "evaluate_survival": "longderm.prognosis",
+    "fit_metastasis": "longderm.prognosis",
+    "predict_metastasis": "longderm.prognosis",
+    "evaluate_metastasis": "longderm.prognosis",
     "LongdermError": "longderm.errors",
 }
 

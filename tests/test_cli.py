@@ -54,6 +54,7 @@ def test_every_public_name_can_be_had():
         (["monitor", "--store", "s", "--wrong", "1"], ["--wrong"]),
         (["monitor", "--store", "s", "--as-of", "yesterday"], ["--as-of"]),
         (["bench", "nothing"], ["registration"]),
+        (["bench", "change"], ["needs --photos"]),
         (["find", "--store", "s"], ["--mrn"]),
     ],
 )

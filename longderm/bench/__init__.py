@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def list_benchmarks() -> dict[str, str]:
 def run_benchmark(name: str, out: Path | None, options: Mapping[str, str], quiet: bool = False) -> dict[str, Any]:
     """Run a benchmark and write its result as `NAME.json` to `out`; options are given as text.
 
-    Raises UsageError for an unknown benchmark or option.
+    Raises UsageError for an unknown benchmark or option, and for one that is missing.
     """
     if name not in BENCHMARKS:
         raise UsageError(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
@@ -48,6 +49,10 @@ def run_benchmark(name: str, out: Path | None, options: Mapping[str, str], quiet
     unknown = sorted(set(parsed) - set(module.run.__annotations__))
     if unknown:
         raise UsageError(f"bench {name} has no option --{unknown[0].replace('_', '-')}")
+    _, *asked = signature(module.run).parameters.values()
+    missing = [one.name for one in asked if one.default is one.empty and one.name not in parsed]
+    if missing:
+        raise UsageError(f"bench {name} needs --{missing[0].replace('_', '-')}")
     folder = out if out is not None else Path(tempfile.mkdtemp(prefix=f"longderm-bench-{name}-"))
     folder.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = module.run(folder, **parsed)
