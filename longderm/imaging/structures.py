@@ -67,17 +67,16 @@ def find_structures(photo: Photo, release: Release | None = None, sight: Sight |
 
 
 def read_structures(sight: Sight, release: Release) -> Structures:
-    """Structures of what the release's networks have seen: where by their map, whether by texture and by their word."""
+    """Structures of what the release's network has seen: where by its map, whether by its texture."""
     fitted = release.config["structures"]
-    sources = [sight.structures]
-    if sight.texture is not None:
-        sources.insert(0, texture_log_odds(sight.texture, fitted["texture"]))
-    slopes, offset = (np.asarray(fitted[key], dtype=np.float32) for key in ("slopes", "offset"))
+    texture = sight.texture
+    log_odds = sight.structures if texture is None else texture_log_odds(texture, fitted["texture"])
+    slope, offset = (np.asarray(fitted[key], dtype=np.float32) for key in ("slope", "offset"))
     levels = np.asarray(fitted["levels"], dtype=np.float32)
     maps = _sigmoid(sight.structure_map)
     return Structures(
         names=tuple(fitted["names"]),
-        probability=_sigmoid((slopes * np.stack(sources, axis=1)).sum(axis=1) + offset),
+        probability=_sigmoid(slope * log_odds + offset),
         maps=maps,
         marks=maps > levels[:, None, None],
         model=sight.model,

@@ -23,22 +23,9 @@ def fit_ridge(inputs: NDArray[np.float64], labels: NDArray[np.bool_], penalty: f
 
 
 def fit_calibration(log_odds: NDArray[np.float64], labels: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset with which log-odds (N,) fit labels (N,) best, drawn towards 1 and 0."""
-    slopes, offset = fit_joint_calibration(log_odds[:, None], labels)
-    return float(slopes[0]), offset
-
-
-def fit_joint_calibration(
-    log_odds: NDArray[np.float64], labels: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], float]:
-    """Slopes (n,) and offset with which log-odds (N, n) of several sources fit labels (N,) best; Newton's method.
-
-    They are drawn towards the first source as it is (slope 1), the others ignored (0).
-    """
-    sources = log_odds.shape[1]
+    """Slope and offset with which log-odds (N,) fit labels (N,) best, drawn towards 1 and 0; Newton's method."""
     inputs = np.column_stack([log_odds, np.ones(len(log_odds))])
-    prior = np.array([1.0] + [0.0] * sources)
-    penalty = np.array([_CALIBRATION_PENALTY] * sources + [0.1])
+    prior, penalty = np.array([1.0, 0.0]), np.array([_CALIBRATION_PENALTY, 0.1])
     fitted = prior.copy()
     for _ in range(50):
         probability = 1 / (1 + np.exp(-np.clip(inputs @ fitted, -30, 30)))
@@ -50,5 +37,5 @@ def fit_joint_calibration(
         fitted -= step
         if np.abs(step).max() < 1e-8:
             break
-    # What a source cannot tell must not become likelier the less it sees of it.
-    return np.maximum(fitted[:-1], 0.0), float(fitted[-1])
+    # A structure that the network cannot tell must not become likelier the less it sees of it.
+    return max(float(fitted[0]), 0.0), float(fitted[1])

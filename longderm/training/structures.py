@@ -21,7 +21,7 @@ from longderm.imaging.structures import cell_scores, summarise, texture_log_odds
 from longderm.imaging.texture import Texture, overlapping
 from longderm.models.lesion_network import LesionNetwork
 from longderm.training.examples import COARSE_PX, STRUCTURES, Example, hold_out, read_examples, read_index
-from longderm.training.logistic import fit_joint_calibration, fit_ridge
+from longderm.training.logistic import fit_calibration, fit_ridge
 
 #: Levels of the marks that are tried.
 _MARK_LEVELS = tuple(round(0.05 * step, 2) for step in range(2, 17))
@@ -123,24 +123,21 @@ def fit_structures(
 ) -> dict[str, Any]:
     """Calibration of each structure's log-odds (Platt 1999), and the level of its marks with the best Jaccard.
 
-    sights, marks, textures: of the photos held out; the log-odds are those of `texture` with the networks' beside
-    them, or, without, the networks' alone.
+    sights, marks, textures: of the photos held out; the log-odds are those of `texture`, or, without, the networks'.
     """
-    seen = np.stack([sight.structures for sight in sights])[:, :, None]
-    if texture:
-        told = np.stack([texture_log_odds(one, texture) for one in textures])
-        seen = np.concatenate([told[:, :, None], seen], axis=2)
+    said = [texture_log_odds(one, texture) for one in textures] if texture else [sight.structures for sight in sights]
     planes = [_planes(of_photo) for of_photo in marks]
     slopes, offsets, levels = [], [], []
     for bit in range(len(STRUCTURES)):
+        log_odds = np.array([float(one[bit]) for one in said])
         shown = np.array([bool(plane[bit].any()) for plane in planes], dtype=np.bool_)
-        slope, offset = fit_joint_calibration(seen[:, bit].astype(np.float64), shown)
+        slope, offset = fit_calibration(log_odds, shown)
         maps = [enlarge(sight.structure_map[bit]) for sight in sights]
         own = [plane[bit] for plane in planes]
-        slopes.append([round(float(value), 4) for value in slope])
+        slopes.append(round(slope, 4))
         offsets.append(round(offset, 4))
         levels.append(_best_level(maps, own))
-    fitted = {"names": list(STRUCTURES), "slopes": slopes, "offset": offsets, "levels": levels}
+    fitted = {"names": list(STRUCTURES), "slope": slopes, "offset": offsets, "levels": levels}
     return fitted if texture is None else fitted | {"texture": texture}
 
 

@@ -44,7 +44,7 @@ def with_network(tmp_path_factory) -> Settings:
     config = {
         "network": {"side_px": 64, "architectures": write_networks([small], folder)},
         "drawing": drawing,
-        "structures": {"names": STRUCTURES, "slopes": [[1.0]] * 5, "offset": [0.0] * 5, "levels": [0.5] * 5},
+        "structures": {"names": STRUCTURES, "slope": [1.0] * 5, "offset": [0.0] * 5, "levels": [0.5] * 5},
     }
     (folder / "config.json").write_text(json.dumps(config))
     write_hashes(folder)

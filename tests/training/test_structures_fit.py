@@ -49,7 +49,7 @@ def test_without_marks_the_network_alone_tells(painted):
     torch.manual_seed(0)
     networks = [LesionNetwork(SHAPE).eval()]
     fitted = calibrate_structures(networks, [replace(example, marks=None) for example in painted[:4]], painted[8:], 64)
-    assert "texture" not in fitted and len(fitted["slopes"]) == len(STRUCTURES)
+    assert "texture" not in fitted and len(fitted["slope"]) == len(STRUCTURES)
 
 
 def test_a_release_is_refitted_from_its_own_split_and_the_rest_of_it_stays(isic_folder, tmp_path):
