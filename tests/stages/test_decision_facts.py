@@ -48,11 +48,12 @@ def test_a_pair_with_nothing_against_it_is_issued_with_all_that_it_rests_on(tmp_
     row = decided(tmp_path, settings)
     assert (row["verdict"], row["rules_fired"]) == ("issued", [])
     facts = json.loads(row["facts"])
-    assert facts["same_patient"] is True and facts["calibration_pairs"] == 282
+    used = find_work(fill_store(tmp_path / "other", settings), settings).in_use
+    pairs = len(used["change"].release.config["calibration_scores"])
+    assert facts["same_patient"] is True and facts["calibration_pairs"] == pairs
     assert facts["baseline"]["mask_share"] == 60000 / 480000
     assert facts["baseline"]["distance"] == pytest.approx(2 / 6, abs=1e-4)
     assert facts["calibrated_interval_days"] == [30, 2000]
-    used = find_work(fill_store(tmp_path / "other", settings), settings).in_use
     assert row["releases"] == [f"{one.release.name}:{one.release.digest}" for one in used.values()]
     named = {"photo-0", "photo-1", "patient", "lesion", "file-0", "pixels-0"}
     assert not named & set(json.dumps(facts).replace('"', " ").split()), "no identifier travels with the facts"
