@@ -1,17 +1,16 @@
-"""The run that trains the change network: seeded, saved after each pass, continued from where it was cut off."""
+"""`longderm train change`: from a folder of outlined photos to a change network, its losses and its run."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from longderm.errors import SourceNotFoundError, UsageError
@@ -26,12 +25,10 @@ from longderm.models.lesion_network import normalise
 from longderm.models.precision import helps_bf16
 from longderm.training.change_batches import ChangeBatch, draw_change_batches, usable_examples
 from longderm.training.examples import Example
-from longderm.training.segmentation import move_average, optimiser_of, rate_at
+from longderm.training.run import describe_run, read_run, run_passes, start_run
 
 #: Weights of the losses beside that of the change: where it is teaches the encoder what to look at.
 _WHERE_WEIGHT, _REASON_WEIGHT = 1.0, 0.2
-#: Longer gradients are shortened to this.
-_MAX_GRADIENT = 3.0
 #: Passes between two looks at the held-out photos, and how many pairs each gives.
 _CHECK_EVERY, _CHECK_ROUNDS = 2, 3
 #: Seeds of held-out pairs lie apart from those of training.
@@ -54,16 +51,6 @@ class ChangeSettings:
     peak_rate: float = 2e-3
     weight_decay: float = 0.03
     held_share: float = 0.1
-
-
-@dataclass(eq=False)
-class ChangeRun:
-    """What changes while a run goes on, and is saved after each pass."""
-
-    network: ChangeNetwork
-    average: ChangeNetwork
-    optimiser: torch.optim.AdamW
-    done_passes: int = 0
 
 
 def train_change(
@@ -94,7 +81,7 @@ def train_change(
     if not rows:
         raise SourceNotFoundError("index.csv has no photo of split train")
     # Before minutes are spent on reading photos.
-    read_change_checkpoint(out / "checkpoint.pt", settings, ChangeArchitecture(), chosen)
+    read_run(out, describe_run(settings, ChangeArchitecture()), chosen)
     names, held_names = hold_out(rows, settings.held_share, settings.seed)
     with progress_bar(progress) as (say, advance):
         say("reading photos", len(names) + len(held_names))
@@ -124,52 +111,34 @@ def train_network(
     ahead: bool = False,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
 ) -> ChangeNetwork:
-    """Train until `settings.passes` are done and return the averaged network.
+    """Train until `settings.passes` are done and return the averaged network (see `longderm.training.run`).
 
-    `out`/checkpoint.pt is written after each pass and, where it is there, continued; `out`/log.jsonl gets a line per
-    pass. ahead: pairs are made by a thread of their own. Raises UsageError where the checkpoint is of other settings,
-    sides are no multiple of CHANGE_STRIDE_PX, or there are fewer photos than a batch.
+    ahead: pairs are made by a thread of their own. Raises UsageError where `out` holds a run of other settings, sides
+    are no multiple of CHANGE_STRIDE_PX, or there are fewer photos than a batch.
     """
     if any(side % CHANGE_STRIDE_PX for side in settings.sides_px):
         raise UsageError(f"sides of crops must be multiples of {CHANGE_STRIDE_PX}, not {settings.sides_px}")
     steps = settings.rounds * len(photos) // settings.batch_size
     if len(photos) < settings.batch_size:
         raise UsageError(f"a pass needs at least {settings.batch_size} whole lesions; there are {len(photos)}")
-    run = _start(settings, device, architecture or ChangeArchitecture(), out / "checkpoint.pt")
-    total = steps * settings.passes
-    for index in range(run.done_passes, settings.passes):
-        # Dropout draws anew in each pass, so that a continued run draws the same.
-        torch.manual_seed(settings.seed * 100_003 + index)
-        side = settings.sides_px[index * len(settings.sides_px) // settings.passes]
-        losses, started = [], time.monotonic()
-        run.network.train()
-        batches = draw_change_batches(
-            photos * settings.rounds, side, settings.batch_size, settings.seed, index, ahead=ahead
-        )
-        for number, batch in enumerate(batches):
-            step = index * steps + number
-            for group in run.optimiser.param_groups:
-                group["lr"] = rate_at(step, total, settings.peak_rate)
-            batch = batch.to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=helps_bf16(device)):
-                logits = look(run.network, batch)
-            loss = change_loss(logits, batch)
-            run.optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(run.network.parameters(), _MAX_GRADIENT)
-            run.optimiser.step()
-            move_average(run.average, run.network, step)
-            losses.append(loss.item())
-            progress(step + 1, total, f"pass {index + 1}, {side} px, loss {sum(losses) / len(losses):.3f}")
-        run.done_passes = index + 1
-        _save(run, settings, out / "checkpoint.pt")
-        line: dict[str, Any] = {"pass": index + 1, "side_px": side, "loss": round(sum(losses) / len(losses), 4)}
-        line["seconds"] = round(time.monotonic() - started, 1)
-        if held and (run.done_passes % _CHECK_EVERY == 0 or run.done_passes == settings.passes):
-            line |= check_change(run.average, held, settings)
-        with (out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
-    return run.average.eval()
+    shape = architecture or ChangeArchitecture()
+    run = start_run(lambda: ChangeNetwork(shape), settings, describe_run(settings, shape), device, out)
+
+    def draw(side_px: int, index: int) -> Iterable[ChangeBatch]:
+        pairs = photos * settings.rounds
+        return draw_change_batches(pairs, side_px, settings.batch_size, settings.seed, index, ahead=ahead)
+
+    def loss_of(network: ChangeNetwork, batch: ChangeBatch) -> Tensor:
+        batch = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=helps_bf16(device)):
+            logits = look(network, batch)
+        return change_loss(logits, batch)
+
+    def check(network: ChangeNetwork, passes: int) -> dict[str, float]:
+        due = passes % _CHECK_EVERY == 0 or passes == settings.passes
+        return check_change(network, held, settings) if held and due else {}
+
+    return run_passes(run, settings, steps, draw, loss_of, out, check, progress)
 
 
 def look(network: ChangeNetwork, batch: ChangeBatch) -> ChangeLogits:
@@ -221,45 +190,3 @@ def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSe
         "held_auroc": round(value, 4),
         "held_hottest_inside": round(float(hot.mean()), 4) if hot.size else float("nan"),
     }
-
-
-def read_change_checkpoint(
-    path: Path, settings: ChangeSettings, architecture: ChangeArchitecture, device: torch.device
-) -> dict[str, Any] | None:
-    """What a run has saved, or None where there is nothing. Raises UsageError where it is of other settings."""
-    if not path.is_file():
-        return None
-    held: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    if held["settings"] != _described(settings, architecture):
-        raise UsageError(f"{path} is of a run with other settings; give them, or another --out")
-    return held
-
-
-def _start(settings: ChangeSettings, device: torch.device, architecture: ChangeArchitecture, saved: Path) -> ChangeRun:
-    torch.manual_seed(settings.seed)
-    network, average = ChangeNetwork(architecture), ChangeNetwork(architecture)
-    average.load_state_dict(network.state_dict())
-    for part in (network, average):
-        part.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = ChangeRun(network, average, optimiser_of(network, settings.peak_rate, settings.weight_decay))
-    held = read_change_checkpoint(saved, settings, architecture, device)
-    if held is not None:
-        network.load_state_dict(held["network"])
-        average.load_state_dict(held["average"])
-        run.optimiser.load_state_dict(held["optimiser"])
-        run.done_passes = held["done_passes"]
-    return run
-
-
-def _save(run: ChangeRun, settings: ChangeSettings, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    state = {name: getattr(run, name).state_dict() for name in ("network", "average", "optimiser")}
-    described = _described(settings, run.network.architecture)
-    torch.save(state | {"settings": described, "done_passes": run.done_passes}, part)
-    # A run that is killed here leaves the earlier checkpoint whole.
-    part.replace(path)
-
-
-def _described(settings: ChangeSettings, architecture: ChangeArchitecture) -> str:
-    return json.dumps([asdict(settings), asdict(architecture)], sort_keys=True)

@@ -43,7 +43,8 @@ def train_segmentation(
     from longderm.training.batches import Source
     from longderm.training.examples import hold_out, read_examples, read_index, simulate_examples
     from longderm.training.held_out import check_outlines
-    from longderm.training.segmentation import read_checkpoint, train
+    from longderm.training.run import describe_run, read_run
+    from longderm.training.segmentation import train
 
     chosen = choose_device(device)
     if threads:
@@ -60,7 +61,7 @@ def train_segmentation(
     ]
     # Before minutes are spent on reading photos.
     for member, own, folder_of_run in runs:
-        read_checkpoint(folder_of_run / "checkpoint.pt", own, member, chosen)
+        read_run(folder_of_run, describe_run(own, member), chosen)
     names, held_names = hold_out(rows, settings.held_share, settings.seed)
     with progress_bar(progress) as (say, advance):
         say("reading photos", len(names) + len(held_names))

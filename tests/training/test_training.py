@@ -23,7 +23,8 @@ from longderm.training.examples import read_examples
 from longderm.training.lesion import train_segmentation, write_release
 from longderm.training.logistic import fit_calibration
 from longderm.training.losses import known_loss, marks_loss, outline_loss, total_loss
-from longderm.training.segmentation import Member, TrainingSettings, rate_at, train
+from longderm.training.run import rate_at
+from longderm.training.segmentation import Member, TrainingSettings, train
 
 SHAPE = Architecture(widths=(8, 16, 16, 24, 24), blocks=(1, 1, 1, 1), decoder=(8, 8, 16, 16))
 SMALL = Member(SHAPE)
