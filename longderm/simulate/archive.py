@@ -18,9 +18,6 @@ from longderm.simulate.plans import AS_OF, PatientPlan, draw_patient
 #: Raised when the same seed gives other pixels.
 SIMULATOR_VERSION = 1
 
-#: Patients in flight per worker: enough to keep workers busy, few enough to stop soon.
-IN_FLIGHT_PER_WORKER = 4
-
 EVENT_COLUMNS = ("patient_id", "lesion_id", "date", "event", "diagnosis")
 
 Progress = Callable[[int, int], None]
