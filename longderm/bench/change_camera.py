@@ -24,6 +24,15 @@ U8 = NDArray[np.uint8]
 _TAN = np.array([0.45, 0.7, 1.0], np.float32)
 _NEUTRAL = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
+#: How devices and photos differ, set by what real lesions photographed more than once show (HAM10000, other visits,
+#: magnifications and devices; colours matched by the skin, on thumbnails of 200 px): cameras' colours (standard
+#: deviation of the mixing of channels and of the log of the saturation; tone curve), fine texture of wet skin, focus.
+_MIXING_SD, _SATURATION_SD, _GAMMA, _CONTRAST = 0.035, 0.12, (1.95, 2.5), (-0.15, 0.3)
+_FRESH_TEXTURE, _DEFOCUS_PX = (0.4, 2.2), 3.0
+#: One device develops no two photos alike (automatic exposure, contrast and colour; the plate presses out blood):
+#: standard deviations of the log of gamma, of the contrast, of the log of the saturation.
+_AUTOMATIC = (0.05, 0.1, 0.08)
+
 #: The nuisances that are tried alone.
 ALONE = ("tanning", "white balance", "hair", "gel", "other device")
 
@@ -51,7 +60,7 @@ class Conditions:
     tan: optical density unit of melanin added to everything; gains: illuminant and white balance; exposure; slope: fall
     of the light across the frame; vignette; hairs, bubbles, sparks: numbers of hairs, gel bubbles, specular spots;
     ruler: a printed ruler lies at the edge; fresh_texture: fine skin texture that no other photo shares, relative to
-    the photo's own; quality: JPEG.
+    the photo's own; defocus_px: Gaussian sigma on top of the camera's; quality: JPEG.
     """
 
     camera: Camera = field(default_factory=Camera)
@@ -65,20 +74,19 @@ class Conditions:
     sparks: int = 0
     ruler: bool = False
     fresh_texture: float = 0.2
+    defocus_px: float = 0.0
     quality: int = 92
 
 
 def draw_camera(rng: np.random.Generator) -> Camera:
     """A device of a clinic."""
-    mixed = rng.normal(0.0, 0.035, (3, 3))
+    mixed = rng.normal(0.0, _MIXING_SD, (3, 3))
     np.fill_diagonal(mixed, 0.0)
-    saturation = float(np.exp(rng.normal(0.0, 0.1)))
-    grey = np.full((3, 3), (1.0 - saturation) / 3.0)
-    matrix = saturation * np.eye(3) + grey + mixed - np.diag(mixed.sum(axis=1))
+    matrix = _saturating(float(np.exp(rng.normal(0.0, _SATURATION_SD)))) + mixed - np.diag(mixed.sum(axis=1))
     return Camera(
-        tuple((float(a), float(b), float(c)) for a, b, c in matrix),
-        gamma=float(rng.uniform(2.0, 2.45)),
-        contrast=float(rng.uniform(-0.12, 0.18)),
+        _rows(matrix),
+        gamma=float(rng.uniform(*_GAMMA)),
+        contrast=float(rng.uniform(*_CONTRAST)),
         blur_px=float(rng.uniform(0.3, 1.3)),
         noise=float(rng.uniform(0.6, 3.0)),
         corners=float(rng.uniform(0.5, 0.6)) if rng.random() < 0.25 else 0.0,
@@ -87,6 +95,13 @@ def draw_camera(rng: np.random.Generator) -> Camera:
 
 def draw_conditions(camera: Camera, rng: np.random.Generator) -> Conditions:
     """An ordinary visit: every nuisance as it may come."""
+    gamma_sd, contrast_sd, saturation_sd = _AUTOMATIC
+    camera = replace(
+        camera,
+        matrix=_rows(_saturating(float(np.exp(rng.normal(0.0, saturation_sd)))) @ np.array(camera.matrix)),
+        gamma=camera.gamma * float(np.exp(rng.normal(0.0, gamma_sd))),
+        contrast=camera.contrast + float(rng.normal(0.0, contrast_sd)),
+    )
     warm, tint = rng.normal(0.0, 0.06), rng.normal(0.0, 0.02)
     return Conditions(
         camera,
@@ -99,9 +114,18 @@ def draw_conditions(camera: Camera, rng: np.random.Generator) -> Conditions:
         bubbles=int(rng.integers(4, 24)) if rng.random() < 0.25 else 0,
         sparks=int(rng.integers(2, 14)) if rng.random() < 0.2 else 0,
         ruler=bool(rng.random() < 0.15),
-        fresh_texture=float(rng.uniform(0.1, 0.6)),
+        fresh_texture=float(rng.uniform(*_FRESH_TEXTURE)),
+        defocus_px=float(rng.uniform(0.0, _DEFOCUS_PX)),
         quality=int(rng.integers(75, 97)),
     )
+
+
+def _saturating(saturation: float) -> NDArray[np.float64]:
+    return np.asarray(saturation * np.eye(3) + (1.0 - saturation) / 3.0, np.float64)
+
+
+def _rows(matrix: NDArray[np.float64]) -> tuple[tuple[float, float, float], ...]:
+    return tuple((float(a), float(b), float(c)) for a, b, c in matrix)
 
 
 def with_one(calm: Conditions, nuisance: str, rng: np.random.Generator) -> Conditions:
@@ -139,7 +163,7 @@ def photograph(
     light *= (fall * np.float32(conditions.exposure))[..., None] * np.array(conditions.gains, np.float32)
     camera = conditions.camera
     light = np.asarray(cv2.transform(light, np.array(camera.matrix, np.float32)), np.float32)
-    light = np.asarray(cv2.GaussianBlur(light, (0, 0), max(0.2, camera.blur_px)), np.float32)
+    light = np.asarray(cv2.GaussianBlur(light, (0, 0), max(0.2, float(np.hypot(camera.blur_px, conditions.defocus_px)))), np.float32)
     level = np.clip(light, 0.0, 1.0) ** np.float32(1.0 / camera.gamma)
     # An S about middle grey; black and white stay.
     level += np.float32(camera.contrast) * level * (1 - level) * (2 * level - 1) * 2
