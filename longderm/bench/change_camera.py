@@ -163,7 +163,8 @@ def photograph(
     light *= (fall * np.float32(conditions.exposure))[..., None] * np.array(conditions.gains, np.float32)
     camera = conditions.camera
     light = np.asarray(cv2.transform(light, np.array(camera.matrix, np.float32)), np.float32)
-    light = np.asarray(cv2.GaussianBlur(light, (0, 0), max(0.2, float(np.hypot(camera.blur_px, conditions.defocus_px)))), np.float32)
+    sigma = max(0.2, float(np.hypot(camera.blur_px, conditions.defocus_px)))
+    light = np.asarray(cv2.GaussianBlur(light, (0, 0), sigma), np.float32)
     level = np.clip(light, 0.0, 1.0) ** np.float32(1.0 / camera.gamma)
     # An S about middle grey; black and white stay.
     level += np.float32(camera.contrast) * level * (1 - level) * (2 * level - 1) * 2

@@ -17,7 +17,11 @@ U8 = NDArray[np.uint8]
 #: Beyond the canvas nothing is seen: black, as beyond the round view of an eyepiece.
 _BORDER = cv2.BORDER_CONSTANT
 #: How often each thing lies on the skin or goes wrong at the camera, per photo.
-_HAIR, _BUBBLES, _GLARE, _RULER, _CORNERS, _BLUR, _SHARPEN, _TAN = 0.35, 0.25, 0.2, 0.12, 0.15, 0.45, 0.1, 0.25
+_HAIR, _BUBBLES, _GLARE, _RULER, _CORNERS, _BLUR, _SHARPEN, _TAN = 0.35, 0.25, 0.2, 0.12, 0.15, 0.55, 0.1, 0.25
+#: Fine texture of a photo's own: grey levels of its grain at most, and the sizes of the grain in pixels.
+_TEXTURE_SHARE, _TEXTURE_GREY, _TEXTURE_PX = 0.7, 7.0, (1.2, 5.0)
+#: Cameras develop: ranges of a device's and of a single photo's saturation, spread of contrast.
+_DEVICE_SATURATION, _PHOTO_SATURATION, _CONTRAST_SD = (0.7, 1.35), 0.1, 0.15
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Sensor:
 
 def draw_sensor(rng: np.random.Generator) -> Sensor:
     """A device at random."""
-    keep = rng.uniform(0.75, 1.25)
+    keep = rng.uniform(*_DEVICE_SATURATION)
     mixing = keep * np.eye(3) + (1 - keep) * np.array([[0.3, 0.59, 0.11]]) + rng.normal(0, 0.025, (3, 3))
     mixing /= mixing.sum(axis=1, keepdims=True)
     exponents = np.exp(rng.normal(0, 0.13) + rng.normal(0, 0.03, 3))
@@ -82,9 +86,13 @@ def develop(view: U8, sensor: Sensor, rng: np.random.Generator) -> U8:
         # Brown skin and brown lesion alike: more is lost towards blue.
         loss = np.exp(-rng.uniform(0.0, 0.22) * np.array([0.35, 0.7, 1.0]))
         view = np.asarray(cv2.multiply(view, np.array([*loss, 1.0])), np.uint8)
-    view = _tone(np.asarray(cv2.transform(view, np.array(sensor.mixing)), np.uint8), sensor, rng)
+    if rng.random() < _TEXTURE_SHARE:
+        _lay_texture(view, rng)
+    keep = float(np.exp(rng.normal(0, _PHOTO_SATURATION)))
+    mixing = (keep * np.eye(3) + (1 - keep) / 3) @ np.array(sensor.mixing)
+    view = _tone(np.asarray(cv2.transform(view, mixing), np.uint8), sensor, rng)
     if rng.random() < _BLUR:
-        view = np.asarray(cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, 1.5) * side / 256), np.uint8)
+        view = np.asarray(cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, 1.8) * side / 256), np.uint8)
     elif rng.random() < _SHARPEN:
         view = np.asarray(cv2.addWeighted(view, 1.5, cv2.GaussianBlur(view, (0, 0), 1.0), -0.5, 0), np.uint8)
     if rng.random() < _CORNERS:
@@ -126,12 +134,23 @@ def _light(view: U8, rng: np.random.Generator) -> U8:
 
 def _tone(view: U8, sensor: Sensor, rng: np.random.Generator) -> U8:
     gain = np.exp(rng.normal(0, 0.09) + rng.normal(0, 0.05, 3))
-    contrast, middle = np.exp(rng.normal(0, 0.08)), rng.uniform(0.45, 0.7)
+    contrast, middle = np.exp(rng.normal(0, _CONTRAST_SD)), rng.uniform(0.45, 0.7)
     levels = np.arange(256)[:, None] / 255.0
     curve = (levels ** np.array(sensor.exponents) * gain - middle) * contrast + middle
     # Bright tones are pressed together, not cut off.
     curve = np.where(curve > 0.9, 0.9 + 0.1 * np.tanh((curve - 0.9) / 0.1), curve)
     return np.asarray(cv2.LUT(view, np.clip(curve * 255 + 0.5, 0, 255).astype(np.uint8)[None]), np.uint8)
+
+
+def _lay_texture(view: U8, rng: np.random.Generator) -> None:
+    """Folds, flakes and gel: grain of a random size that is in this photo alone."""
+    height, width = view.shape[:2]
+    grain = rng.uniform(*_TEXTURE_PX) * width / 256
+    coarse = np.empty((max(2, round(height / grain)), max(2, round(width / grain))), np.int16)
+    cv2.setRNGSeed(int(rng.integers(2**31)))
+    cv2.randn(coarse, np.zeros(1), np.full(1, rng.uniform(0.5, _TEXTURE_GREY)))
+    fine = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    cv2.add(view, cv2.merge([fine, fine, fine]), dst=view, dtype=cv2.CV_8U)
 
 
 def _lay_hairs(view: U8, rng: np.random.Generator) -> None:
