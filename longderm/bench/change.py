@@ -14,17 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from longderm.bench.change_measuring import Row, measure_row
+from longderm.bench.change_measuring import Row, measure_row, rescored
 from longderm.bench.change_pairs import ChangeSpec, plan, usable_photos
 from longderm.bench.change_report import print_table, report
 from longderm.bench.processes import one_thread_processes
 from longderm.bench.registration_pairs import checked_folder
-from longderm.change.evidence import DEFAULT_VERSION, NoiseModel, Observation, conformal_p_value, score_of
+from longderm.change.evidence import DEFAULT_VERSION
 from longderm.errors import UsageError
 from longderm.models import Release, load_release
 
 #: A pair with all that is measured of it is one line of it; the first line says of which run.
 ROWS = "pairs.jsonl"
+#: Folder of the aligned crops.
+CROPS = "crops"
 #: Pairs between two lines of progress.
 _TOLD_EVERY = 50
 
@@ -57,7 +59,7 @@ def run(
     missing = [spec for spec in plan(pairs, seed) if spec.name not in {row["name"] for row in rows}]
     started = time.monotonic()
     with (out / ROWS).open("a") as file:
-        for row in _measured(missing, folder, split, chosen, out / "crops" if crops else None, workers):
+        for row in _measured(missing, folder, split, chosen, out / CROPS if crops else None, workers):
             rows.append(row)
             file.write(json.dumps(row, sort_keys=True) + "\n")
             file.flush()
@@ -65,7 +67,7 @@ def run(
                 print(f"{len(rows)} of {len(plan(pairs, seed))} pairs", flush=True)
             if minutes and time.monotonic() - started > 60 * minutes:
                 break
-    figures = report([rescored(row, chosen) for row in sorted(rows, key=lambda row: row["name"])])
+    figures = report([rescored(row, chosen, out / CROPS) for row in sorted(rows, key=lambda row: row["name"])])
     print_table(figures)
     usable = {"with_structure": len(structured), "left_out": left_out}
     return figures | {"run": described, "release": chosen.name, "photos": usable, "planned": len(plan(pairs, seed))}
@@ -83,17 +85,6 @@ def start_rows(path: Path, described: dict[str, Any], resume: bool) -> list[Row]
         raise UsageError(f"{path.name} in --out is of another run; give its --pairs, --split and --seed, or --resume 0")
     path.write_text("\n".join(whole) + "\n")
     return [json.loads(line) for line in whole[1:]]
-
-
-def rescored(row: Row, release: Release) -> Row:
-    """The row with the score and p-value of another release than measured it, from its measured differences."""
-    if row["refused"] is not None or row["model"] == release.name:
-        return row
-    model = NoiseModel.from_config(release.config)
-    observed = [Observation(name, float(value)) for name, value in sorted(row["observations"].items())]
-    score = score_of(observed, model)
-    p_value = conformal_p_value(score, model.calibration, model.alpha)
-    return row | {"score": score, "p_value": p_value, "model": release.name}
 
 
 def _measured(

@@ -7,6 +7,7 @@ aligned crops lie beside it, so that a network is scored without rendering or al
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from longderm.bench.change_baselines import BASELINES, Aligned
 from longderm.bench.change_pairs import ChangePair, ChangeSpec, make_pair
+from longderm.change.appearance import place_heat
 from longderm.change.crops import Crops, cut_crops
-from longderm.change.evidence import SPECS, Observation
+from longderm.change.evidence import SPECS, NoiseModel, Observation, conformal_p_value, score_of
 from longderm.change.result import Change
+from longderm.errors import UsageError
 from longderm.imaging.fit import dice
 from longderm.models import Release
 from longderm.registration.warp import warp_to_baseline
@@ -81,7 +84,7 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
         "refused": None,
         "score": change.score,
         "p_value": change.p_value,
-        "model": change.model,
+        "model": release.digest,
         "observations": {o.measure: round(o.value, _DECIMALS) for o in observations_of(change)},
         "baselines": {name: _rounded(method(known)) for name, method in BASELINES.items()},
         "misalignment": round(apart / (2.0 * radius * scale_of(pair.matrix)), 5),
@@ -127,6 +130,44 @@ def where_figures(
         "hot_away": round(float(away.ravel()[int(np.argmax(values))]) / diameter, 4),
         "iou": round(both / max(1, int(hottest.sum()) + int(where.sum()) - both), 4),
     }
+
+
+def rescored(row: Row, release: Release, crops_from: Path) -> Row:
+    """The row as another release than the one that measured it would give it, from what was measured; a network looks
+    at the crops of `crops_from`. Raises UsageError where they were not kept."""
+    from longderm.change.appearance import APPEARANCE, appearance_network, compare_appearance
+
+    if row["refused"] is not None or row["model"] == release.digest:
+        return row
+    model = NoiseModel.from_config(release.config)
+    observed = {name: value for name, value in row["observations"].items() if name != APPEARANCE}
+    network = appearance_network(release)
+    if network is not None:
+        crops, where = read_crops(crops_from / f"{row['name']}.png")
+        appearance = compare_appearance(crops, network)
+        observed[APPEARANCE] = round(appearance.difference, _DECIMALS)
+        if where.any():
+            # The crop's pixels are as good as the photo's: all is told in shares of the lesion.
+            diameter = 2.0 * math.sqrt(max(1, int(crops.baseline_lesion.sum())) / math.pi)
+            heat = place_heat(appearance.where, replace(crops, matrix=np.eye(3)), where.shape)
+            row = row | where_figures(heat, crops.baseline_lesion | crops.followup_lesion, where, diameter)
+    values = [Observation(name, float(value)) for name, value in sorted(observed.items())]
+    score = score_of(values, model)
+    p_value = conformal_p_value(score, model.calibration, model.alpha)
+    return row | {"score": score, "p_value": p_value, "model": release.digest, "observations": observed}
+
+
+def read_crops(path: Path) -> tuple[Crops, NDArray[np.bool_]]:
+    """The crops that `write_crops` wrote, without their place in the photo, and the true change on their grid."""
+    import cv2
+
+    sheet = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if sheet is None:
+        raise UsageError(f"{path.name} is not in the crops of --out; measure the pairs anew with --resume 0")
+    baseline, followup, known = np.split(np.ascontiguousarray(sheet[..., ::-1]), 3, axis=1)
+    lesions = known[..., 2]
+    crops = Crops(baseline, followup, known[..., 1] > 127, lesions & 128 > 0, lesions & 64 > 0, np.full((3, 3), np.nan))
+    return crops, known[..., 0] > 127
 
 
 def write_crops(path: Path, crops: Crops, where: NDArray[np.bool_]) -> None:

@@ -60,6 +60,9 @@ _IN_OWN_WORDS = {
     "blotch 3-8%": ("blotch", 0.03, 0.08),
     "colour 6-12": ("colour", 6.0, 12.0),
     "lost structure": ("structure", 0.5, 0.8),
+    "growth 5-10%": ("growth", 0.05, 0.1),
+    "blotch 1-3%": ("blotch", 0.01, 0.03),
+    "colour 3-6": ("colour", 3.0, 6.0),
 }
 
 #: Photos taken part of: the lesion is whole (the rules withhold cut ones), neither a speck nor the whole field.
@@ -192,6 +195,14 @@ def make_pair(spec: ChangeSpec, folder: Path, split: str) -> ChangePair:
         if _contrast(host, changed) >= _VISIBLE_DELTA_E:
             return _taken_twice(spec, name, host, changed)
     return _taken_twice(spec, name, host, changed if spec.changed else None)
+
+
+def pair_of_photo(spec: ChangeSpec, name: str, folder: Path) -> ChangePair:
+    """The photo `name` taken twice as its spec says: STABLE, or changed by the training's own generator."""
+    host = tightened(Lesion(*load(folder, name)))
+    if spec.stratum.startswith(OWN_PREFIX):
+        return _of_training(spec, name, host)
+    return _taken_twice(spec, name, host, None)
 
 
 def _contrast(host: Lesion, changed: Changed) -> float:

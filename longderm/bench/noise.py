@@ -1,16 +1,18 @@
 """Noise of the change score: fits a release of kind "change" and reports it on other patients.
 
 Everything here is synthetic. Pairs come from `simulate_archive`, whose truth says which lesions changed, and from real
-photos of an ISIC-layout folder, photographed twice in software: stable lesions whose skin, colours and borders no
-simulator drew, one pair a photo. Patients (a photo counts as one) are split three ways: one part for the noise and the
-weights, one for the conformal calibration (one stable pair each), one for the report. Changed lesions are drawn more
-often than clinics see them, so that there are enough of them; nothing that is reported depends on their share.
+photos of an ISIC-layout folder, taken twice in software (see `change_camera` for how): lesions whose skin, colours and
+borders no simulator drew, one pair a photo. Patients (a photo counts as one) are split three ways: one part for the
+noise and the weights, one for the conformal calibration (one stable pair each), one for the report. Changed lesions are
+drawn more often than clinics see them, so that there are enough of them; nothing that is reported depends on their
+share.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,10 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from longderm.bench.change_pairs import OWN_PREFIX, STABLE, STRONG, WEAK, ChangeSpec, pair_of_photo, usable_photos
 from longderm.bench.noise_report import report, write_card
 from longderm.bench.processes import one_thread_processes
-from longderm.bench.registration_pairs import Tier
-from longderm.bench.rephotography import Nuisance
 from longderm.change.calibration import fit_release
 from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of, to_delta
 from longderm.change.familiar import fit_range, levels_of
@@ -31,12 +32,6 @@ from longderm.models.releases import write_hashes
 
 if TYPE_CHECKING:
     from longderm.photo import Photo
-
-#: How a real photo is taken twice: any turn, zooms as between visits to two devices (71% of real repeats are further
-#: apart than 1.25), light, blur and hair of an ordinary day, skin that bends under the plate by up to 4% of the lesion
-#: (as in the alignment benchmark's tier "deformed"; a similarity cannot follow that, so borders seem to move), and
-#: cameras that mix some per cent of each colour channel into the others, as camera profiles' matrices do.
-TAKEN_TWICE = Tier("taken twice", 180.0, 1.6, 0.12, Nuisance((0.0, 1.2), 3.0, 10, 0.8, 0.6, 0.04), bend=0.04)
 
 #: Shares of lesions that change in the simulated archive; published: 16% and 4.5% (see `longderm.simulate`).
 SUSPICIOUS_CHANGED, ORDINARY_CHANGED = 0.5, 0.3
@@ -47,9 +42,13 @@ ALPHA = 0.05
 #: Patients are dealt out in turn, ten at a time. Half of them calibrate, since each gives one stable pair only;
 #: a p-value of 0.01 takes 99 of them.
 PARTS = ("fit",) * 2 + ("calibration",) * 5 + ("report",) * 3
+#: Every other photo of the part "fit" is changed in between, by the training's generator, in one of these ways.
+CHANGES = (*STRONG, *WEAK)
 
 #: Where a pair comes from.
 SIMULATED, REPHOTOGRAPHED = "simulated", "rephotographed"
+#: Folder of the aligned crops of every pair.
+CROPS = "crops"
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -64,20 +63,24 @@ def run(
     reuse: int = 0,
     photos: str = "",
     taken_twice: int = 600,
+    network: str = "",
 ) -> dict[str, Any]:
     """Simulate `patients` patients, fit the release `change/version` into `out` and report on the held-out ones.
 
     photos: an ISIC-layout folder (images/, masks/) of which `taken_twice` photos are photographed twice in software;
-    without it the fit knows simulated skin only. workers: processes, 0 for one per core; reuse: 1 takes what an earlier
+    without it the fit knows simulated skin only; network: the folder of a trained change network, which looks at every
+    pair and becomes part of the release. workers: processes, 0 for one per core; reuse: 1 takes what an earlier
     run observed in `out`, instead of simulating and measuring again.
     """
     observed = out / "observed.json"
     if not (reuse and observed.is_file()):
-        seen = observe_archive(out / "archive", patients, seed, workers)
+        seen = observe_archive(out, patients, seed, workers)
         if photos:
-            seen += observe_photos(Path(photos), taken_twice, patients, seed, workers)
+            seen += observe_photos(Path(photos), out, taken_twice, patients, seed, workers)
         observed.write_text(json.dumps(seen, indent=1) + "\n")
     rows: list[Row] = json.loads(observed.read_text())
+    if network:
+        rows = with_appearance(rows, Path(network), out / CROPS)
     config, parts = fit(rows)
     if conformal_p_value(1.0, config["calibration_scores"], ALPHA) is None:
         raise UsageError("too few patients to calibrate: take at least 80 (--patients)")
@@ -87,10 +90,17 @@ def run(
     counted = {"simulated patients": len({row["patient"] for row in rows if row["origin"] == SIMULATED})}
     if any(row["origin"] == REPHOTOGRAPHED for row in rows):
         command += f" --photos FOLDER --taken-twice {taken_twice}"
+    if network:
+        command += " --network FOLDER"
+        config["network"] = json.loads((Path(network) / "config.json").read_text())["network"]
         counted["photos taken twice"] = sum(row["origin"] == REPHOTOGRAPHED for row in rows)
     config["source"] = {"kind": "synthetic", "command": command, "seed": seed} | counted
     folder = out / "change" / version
     folder.mkdir(parents=True, exist_ok=True)
+    if network:
+        from longderm.models.change_network import CHANGE_WEIGHTS_FILE
+
+        shutil.copyfile(Path(network) / CHANGE_WEIGHTS_FILE, folder / CHANGE_WEIGHTS_FILE)
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (folder / "figures.json").write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
     write_card(folder / "card.md", version, command, config, figures)
@@ -134,8 +144,8 @@ def part_of(patient: int) -> str:
     return PARTS[patient % len(PARTS)]
 
 
-def observe_archive(archive: Path, patients: int, seed: int, workers: int) -> list[Row]:
-    """Simulate an archive and measure one pair of every lesion with a follow-up; rows sorted by patient and lesion."""
+def observe_archive(out: Path, patients: int, seed: int, workers: int) -> list[Row]:
+    """Simulate `out`/archive and measure one pair of every lesion with a follow-up; rows by patient and lesion."""
     from longderm.simulate import simulate_archive
     from longderm.simulate.calibration import PUBLISHED
 
@@ -145,18 +155,21 @@ def observe_archive(archive: Path, patients: int, seed: int, workers: int) -> li
         ordinary_changed=ORDINARY_CHANGED,
         melanoma_share_of_changed=MELANOMA_SHARE,
     )
+    archive = out / "archive"
     if not (archive / "truth" / "pairs.parquet").is_file():
         simulate_archive(archive, patients, seed, workers=workers or len(os.sched_getaffinity(0)), calibration=enriched)
-    return _in_processes(partial(observe_pair, archive), choose_pairs(archive, seed), workers)
+    pairs = list(enumerate(choose_pairs(archive, seed)))
+    return _in_processes(partial(observe_pair, archive, out / CROPS), pairs, workers)
 
 
-def observe_photos(folder: Path, count: int, first_number: int, seed: int, workers: int) -> list[Row]:
-    """Measure `count` photos of an ISIC-layout folder against themselves, taken twice; numbered from `first_number`."""
-    from longderm.bench.registration_pairs import checked_folder, photo_names
+def observe_photos(folder: Path, out: Path, count: int, first_number: int, seed: int, workers: int) -> list[Row]:
+    """Measure `count` photos of split train of an ISIC-layout folder, taken twice; numbered from `first_number`."""
+    from longderm.bench.registration_pairs import checked_folder
 
-    names = np.random.default_rng([seed, 1]).permutation(photo_names(checked_folder(folder)))[:count]
+    usable, _, _ = usable_photos(checked_folder(folder), "train")
+    names = np.random.default_rng([seed, 1]).permutation(usable)[:count]
     numbered = [(str(name), first_number + index) for index, name in enumerate(names)]
-    return _in_processes(partial(observe_taken_twice, folder, seed), numbered, workers)
+    return _in_processes(partial(observe_taken_twice, folder, out / CROPS, seed), numbered, workers)
 
 
 def _in_processes(observe: Callable[[T], Row], each: Sequence[T], workers: int) -> list[Row]:
@@ -199,12 +212,16 @@ def choose_pairs(archive: Path, seed: int) -> list[Row]:
     return chosen
 
 
-def observe_pair(archive: Path, pair: Row) -> Row:
-    """Measure one pair of a simulated archive; `withheld` names the rule that would withhold its result, or is None."""
+def observe_pair(archive: Path, crops: Path, numbered: tuple[int, Row]) -> Row:
+    """Measure one pair of a simulated archive; `withheld` names the rule that would withhold its result, or is None.
+
+    crops: the folder that gets the pair's crops; `crop` names the file.
+    """
     from longderm.archive import read_photo
     from longderm.simulate.devices import DERMATOSCOPES
 
     devices = {device.model: device for device in DERMATOSCOPES}
+    number, pair = numbered
     photos = []
     for known in pair["photos"]:
         photo, device = read_photo(archive / known["path"]), devices[known["device"]]
@@ -213,27 +230,53 @@ def observe_pair(archive: Path, pair: Row) -> Row:
         )
         photos.append(replace(photo, meta=meta))
     row = {name: value for name, value in pair.items() if name != "photos"}
-    return row | {"origin": SIMULATED} | _observe((photos[0], photos[1]), pair["interval_days"])
+    row |= {"origin": SIMULATED, "crop": f"simulated-{number:05d}.png"}
+    return row | _observe((photos[0], photos[1]), pair["interval_days"], crops / row["crop"])
 
 
-def observe_taken_twice(folder: Path, seed: int, numbered: tuple[str, int]) -> Row:
+def observe_taken_twice(folder: Path, crops: Path, seed: int, numbered: tuple[str, int]) -> Row:
     """Measure one photo of `folder` against itself, both taken in software; a row as of `observe_pair`."""
-    from longderm.bench.registration_pairs import load, render_pair
     from longderm.photo import Photo
 
     name, number = numbered
-    pair = render_pair(*load(folder, name), TAKEN_TWICE, np.random.default_rng([seed, number]))
+    # Of a patient's number the last digit says the part; what is left says how the lesion changed, if it did.
+    turn = number // len(PARTS)
+    changes = part_of(number) == "fit" and turn % 2 == 1
+    stratum = OWN_PREFIX + CHANGES[turn // 2 % len(CHANGES)] if changes else STABLE
+    pair = pair_of_photo(ChangeSpec(stratum, number, seed), name, folder)
     photos = Photo.from_array(pair.baseline), Photo.from_array(pair.followup)
-    truth = {"changed": False, "malignant_change": False, "tanning": False, "patient": number}
-    return truth | {"origin": REPHOTOGRAPHED} | _observe(photos, interval_days=None)
+    truth = {"changed": changes, "malignant_change": False, "tanning": False, "patient": number, "photo": name}
+    row = truth | {"origin": REPHOTOGRAPHED, "crop": f"photo-{number:05d}.png"}
+    return row | _observe(photos, None, crops / str(row["crop"]))
 
 
-def _observe(photos: tuple[Photo, Photo], interval_days: int | None) -> Row:
+def with_appearance(rows: Sequence[Row], network: Path, crops: Path) -> list[Row]:
+    """The rows with what a network says of their crops among the observations."""
+    from longderm.bench.change_measuring import read_crops
+    from longderm.change.appearance import compare_appearance
+    from longderm.models.change_network import read_change_network
+    from longderm.threads import one_thread
+
+    looked = []
+    with one_thread():
+        read = read_change_network(network)
+        for row in rows:
+            if row["withheld"] is None:
+                pair, _ = read_crops(crops / row["crop"])
+                seen = compare_appearance(pair, read, row.get("interval_days")).observation
+                row = row | {"observations": row["observations"] | {seen.measure: round(seen.value, 6)}}
+            looked.append(row)
+    return looked
+
+
+def _observe(photos: tuple[Photo, Photo], interval_days: int | None, crops_to: Path) -> Row:
     """What the pipeline measures between two photos, and the rule that would withhold it."""
     import cv2
 
+    from longderm.bench.change_measuring import write_crops
     from longderm.change import Change
     from longderm.change.common_view import build_common_view
+    from longderm.change.crops import cut_crops
     from longderm.change.maps import compare_maps
     from longderm.change.score import observe, scale_of
     from longderm.governance import Facts, PhotoFacts, withheld_by
@@ -284,6 +327,8 @@ def _observe(photos: tuple[Photo, Photo], interval_days: int | None) -> Row:
     withheld = withheld_by(Change(None, None, (), deltas, None, None, None, ""), facts)
     if withheld is not None:
         return {"withheld": withheld, "observations": {}}
+    crops = cut_crops((photos[0].pixels, photos[1].pixels), (masks[0].mask, masks[1].mask), matrix)
+    write_crops(crops_to, crops, np.zeros(photos[0].shape, bool))
     levels = [{name: round(value, 4) for name, value in levels_of(measured).items()} for measured in taken]
     return {"withheld": None, "observations": {o.measure: round(o.value, 6) for o in found}, "levels": levels}
 

@@ -35,8 +35,9 @@ class MeasureSpec:
     kind: str
 
 
-#: Every measured difference. The groups are those of the score: size is one of four.
+#: Every measured difference. The groups are those of the score: size is one of five.
 MEASURES: tuple[MeasureSpec, ...] = (
+    MeasureSpec("appearance", "1", "appearance", "appearance as the network compares it", "distance"),
     MeasureSpec("area", "%", "size", "area", "ratio"),
     MeasureSpec("area_confirmed", "%", "size", "area as far as the images confirm it", "ratio"),
     MeasureSpec("long_diam", "%", "size", "longest diameter", "ratio"),

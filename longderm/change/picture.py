@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
-#: Colour differences up to this are drawn transparent: an alignment and two cameras leave that much.
-SHOWN_FROM_LAB = 4.0
-#: From here on the overlay no longer grows stronger.
-SHOWN_FULL_LAB = 20.0
+from longderm.change.result import LAB, PROBABILITY
+
+#: Unit -> what is drawn transparent up to, and from where on the overlay no longer grows stronger. An alignment and two
+#: cameras leave a colour difference of 4; a place that rather did not change than did is not marked.
+SHOWN: Mapping[str, tuple[float, float]] = MappingProxyType({LAB: (4.0, 20.0), PROBABILITY: (0.5, 1.0)})
 #: The strongest overlay leaves this share of the photo visible.
 _PHOTO_SHARE = 0.25
 #: Colour of small and of large differences: yellow to magenta, neither of which skin or lesions have.
@@ -18,11 +22,11 @@ _LARGE_RGB = (230, 0, 170)
 _UNSEEN_DIM = 0.45
 
 
-def draw_heatmap(heatmap: NDArray[np.float32], preview_pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def draw_heatmap(heatmap: NDArray[np.float32], preview_pixels: NDArray[np.uint8], unit: str = LAB) -> NDArray[np.uint8]:
     """Draw a heat map over a copy of the baseline, uint8 (h, w, 3).
 
-    heatmap: float32 (H, W), Lab units, NaN outside of what both photos show; preview_pixels: uint8 (h, w, 3), the
-    baseline at any reduced size. Differences below SHOWN_FROM_LAB are not drawn.
+    heatmap: float32 (H, W) in `unit`, of SHOWN, NaN outside of what both photos show; preview_pixels: uint8 (h, w, 3),
+    the baseline at any reduced size. What is less than the unit's first value in SHOWN is not drawn.
     """
     import cv2
 
@@ -33,7 +37,8 @@ def draw_heatmap(heatmap: NDArray[np.float32], preview_pixels: NDArray[np.uint8]
         filled = np.asarray(cv2.resize(filled, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32)
         nearest = cv2.resize(seen.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         seen = np.asarray(nearest > 0)
-    strength = np.clip((filled - SHOWN_FROM_LAB) / (SHOWN_FULL_LAB - SHOWN_FROM_LAB), 0.0, 1.0)[..., None]
+    low, full = SHOWN[unit]
+    strength = np.clip((filled - low) / (full - low), 0.0, 1.0)[..., None]
     overlay = np.array(_SMALL_RGB) * (1.0 - strength) + np.array(_LARGE_RGB) * strength
     # The square root makes a small but real difference visible at once.
     opacity = (1.0 - _PHOTO_SHARE) * np.sqrt(strength)

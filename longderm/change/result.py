@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+#: Units of a heat map: colour difference, or the chance that a place changed.
+LAB, PROBABILITY = "Lab", "probability"
+
 
 @dataclass(frozen=True)
 class Delta:
@@ -34,9 +37,10 @@ class Change:
     score: 0 (nothing beyond noise) to 1, None where nothing can be said; p_value: conformal p-value of "no change",
     None without a calibration; reasons: what changed, the largest in multiples of its MDC first, or why nothing can
     be said; deltas: sorted by measure;
-    heatmap: float32 (H, W) on the baseline's native grid, colour difference in Lab units, NaN outside of what both
-    photos show; area_change_percent: in the frame of the alignment; area_change_mm2: None without a scale in both
-    photos; model: the release that scored it.
+    heatmap: float32 (H, W) on the baseline's native grid, NaN outside of what both photos show; area_change_percent:
+    in the frame of the alignment; area_change_mm2: None without a scale in both photos; model: the release that scored
+    it; heatmap_unit: PROBABILITY, the chance that a place changed, of a release with a network, else LAB, the colour
+    difference.
     """
 
     score: float | None
@@ -47,3 +51,4 @@ class Change:
     area_change_percent: float | None
     area_change_mm2: float | None
     model: str
+    heatmap_unit: str | None = None

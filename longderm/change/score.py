@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.change.appearance import appearance_network, compare_appearance, place_heat
 from longderm.change.common_view import build_common_view
+from longderm.change.crops import cut_crops
 from longderm.change.evidence import (
     DEFAULT_VERSION,
     Z95,
@@ -20,7 +22,7 @@ from longderm.change.evidence import (
     to_delta,
 )
 from longderm.change.maps import MapDifferences, compare_maps, heat_map
-from longderm.change.result import Change, Delta
+from longderm.change.result import LAB, PROBABILITY, Change, Delta
 from longderm.models.releases import Release, load_release
 from longderm.photo import Photo
 
@@ -48,8 +50,11 @@ def score_change(
     segmentations: tuple[Segmentation, Segmentation] | None = None,
     measures: tuple[Measures, Measures] | None = None,
     release: Release | None = None,
+    interval_days: float | None = None,
 ) -> Change:
     """Score what changed between two photos of a lesion; whatever is not given is computed.
+
+    interval_days: from the baseline to the follow-up, None where it is not known; the network of the release is told.
 
     Nothing is scored, and `reasons` say why, where no lesion was found or the alignment was refused. A change of size
     is relative, in the frame of the alignment; mm2 only with a scale in both photos. Colour is compared in the light
@@ -76,6 +81,14 @@ def score_change(
     view = build_common_view(baseline, followup, matrix, (masks[0].mask, masks[1].mask))
     model = NoiseModel.from_config(used.config)
     observations = observe(taken, compare_maps(view), scale_of(matrix))
+    network = appearance_network(used)
+    if network is None:
+        heat, unit = heat_map(view, baseline.shape), LAB
+    else:
+        crops = cut_crops((baseline.pixels, followup.pixels), (masks[0].mask, masks[1].mask), matrix)
+        appearance = compare_appearance(crops, network, interval_days)
+        observations.append(appearance.observation)
+        heat, unit = place_heat(appearance.where, crops, baseline.shape), PROBABILITY
     score = score_of(observations, model) if model.weights else None
     size_mm = _size_in_mm(taken, photos, model)
     deltas = sorted([*(to_delta(o, model) for o in observations), *size_mm], key=lambda d: d.measure)
@@ -90,10 +103,11 @@ def score_change(
         p_value=None if score is None else conformal_p_value(score, model.calibration, model.alpha),
         reasons=tuple(above) if above else ("no measured difference exceeds its minimal detectable change",),
         deltas=tuple(deltas),
-        heatmap=heat_map(view, baseline.shape),
+        heatmap=heat,
         area_change_percent=by_name["area"].delta if "area" in by_name else None,
         area_change_mm2=by_name["area_mm2"].delta if "area_mm2" in by_name else None,
         model=used.name,
+        heatmap_unit=unit,
     )
 
 

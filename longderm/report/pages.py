@@ -121,7 +121,7 @@ def _environment() -> jinja2.Environment:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     environment.globals.update(style=Markup(style), style_hash=f"sha256-{digest}", modality_words=MODALITY_WORDS)
     environment.globals.update(rule_meanings={rule.name: rule.meaning for rule in (*RULES, *TRAJECTORY_RULES)})
-    environment.globals.update(heat_key=heat_key())
+    environment.globals.update(heat_key=heat_key)
     environment.filters.update(
         caveat=caveat_label,
         months=months_label,

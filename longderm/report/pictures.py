@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from longderm.change.result import LAB, PROBABILITY
 from longderm.errors import LongdermError
 from longderm.report.outline import Border, outlines, path, to_baseline
 from longderm.report.views import PairView, PhotoView
@@ -31,18 +32,23 @@ def data_uri(data: bytes) -> str | None:
 
 
 @cache
-def heat_key() -> dict[str, str]:
-    """The key to the difference pictures, drawn by what draws them: `uri`, and its `start` and `full` in Lab units."""
+def heat_key(unit: str) -> dict[str, str]:
+    """The key to the difference pictures of a unit, drawn by what draws them: `uri`, and what the ramp stands for."""
     from PIL import Image
 
-    from longderm.change.picture import SHOWN_FROM_LAB, SHOWN_FULL_LAB, draw_heatmap
+    from longderm.change.picture import SHOWN, draw_heatmap
 
     width, height = _KEY_SIZE
-    ramp = np.linspace(0.0, SHOWN_FULL_LAB + SHOWN_FROM_LAB, width, dtype=np.float32)
+    low, full = SHOWN[unit]
+    ramp = np.linspace(0.0, 1.2 * full, width, dtype=np.float32)
     skin = np.full((height, width, 3), _KEY_SKIN, np.uint8)
     out = io.BytesIO()
-    Image.fromarray(draw_heatmap(np.tile(ramp, (height, 1)), skin)).save(out, "PNG")
-    return {"uri": data_uri(out.getvalue()) or "", "start": f"{SHOWN_FROM_LAB:g}", "full": f"{SHOWN_FULL_LAB:g}"}
+    Image.fromarray(draw_heatmap(np.tile(ramp, (height, 1)), skin, unit)).save(out, "PNG")
+    told = {
+        LAB: f"colour difference of {low:g} to {full:g} or more Lab units",
+        PROBABILITY: f"chance of {100 * low:g} to {100 * full:g}% that this place changed",
+    }
+    return {"uri": data_uri(out.getvalue()) or "", "text": told[unit]}
 
 
 class Pictures:

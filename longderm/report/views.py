@@ -7,6 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from longderm.change.appearance import APPEARANCE
+from longderm.change.result import LAB, PROBABILITY
 from longderm.report.chart import AreaSeries
 from longderm.report.words import RELATIVE_TWIN, SIZE_MEASURES, count_label, day_label
 
@@ -123,6 +125,11 @@ class PairView:
     heatmap_object: str | None
     alignment_confidence: float | None
     model: str | None
+
+    @property
+    def heat_unit(self) -> str:
+        """Unit of the heat map: where a network compared the photos, it is the network's."""
+        return PROBABILITY if any(delta.measure == APPEARANCE for delta in self.deltas) else LAB
 
     @property
     def issued(self) -> bool:
@@ -300,6 +307,12 @@ class PatientView:
     lesions: tuple[LesionView, ...]
     total_body: tuple[PhotoView, ...]
     events: tuple[EventView, ...]
+
+    @property
+    def heat_units(self) -> tuple[str, ...]:
+        """Units of the difference pictures on the page, each once."""
+        pairs = [pair for lesion in self.lesions for series in lesion.series for pair in series.pairs]
+        return tuple(sorted({pair.heat_unit for pair in pairs if pair.heatmap_object}))
 
     def with_status(self, status: str) -> tuple[LesionView, ...]:
         """The lesions listed under `status`."""

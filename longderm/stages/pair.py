@@ -226,6 +226,7 @@ def _change(
         segmentations=(baseline.segmentation, followup.segmentation),
         measures=(first, second),
         release=place.fingerprinter().releases["change"],
+        interval_days=item.pair.interval_days,
     )
     row = rounded(
         {
@@ -246,6 +247,7 @@ def _change(
 def _pictures(change: Change, baseline: Photo, followup: Photo, matrix: NDArray[np.float64], store: Store) -> Row:
     """The follow-up in the baseline's frame, and the difference over it, both on the baseline's preview grid."""
     from longderm.change import draw_heatmap
+    from longderm.change.result import LAB
     from longderm.imaging import preview
 
     small, scale = preview(baseline)
@@ -254,7 +256,9 @@ def _pictures(change: Change, baseline: Photo, followup: Photo, matrix: NDArray[
     warped, _ = warp_to_baseline(small_followup, between, small.shape[:2])
     row: Row = {"aligned_object": store.put_object(encode_jpeg(warped), ".jpg")}
     if change.heatmap is not None:
-        row["heatmap_object"] = store.put_object(encode_jpeg(draw_heatmap(change.heatmap, small)), ".jpg")
+        row["heatmap_object"] = store.put_object(
+            encode_jpeg(draw_heatmap(change.heatmap, small, change.heatmap_unit or LAB)), ".jpg"
+        )
     return row
 
 

@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "imaging"))
 from painted_lesions import paint
 
 import longderm
-from longderm.bench.change import ROWS, rescored, run, start_rows
+from longderm.bench.change import ROWS, run, start_rows
 from longderm.bench.change_baselines import BASELINES
 from longderm.bench.change_camera import ALONE
-from longderm.bench.change_measuring import where_figures
+from longderm.bench.change_measuring import rescored, where_figures
 from longderm.bench.change_pairs import (
     ALONE_PREFIX,
     CALM,
@@ -252,16 +252,17 @@ def test_a_killed_run_goes_on_without_its_half_line_and_another_runs_rows_are_re
     assert start_rows(path, described, False) == []
 
 
-def test_another_release_scores_a_row_from_what_was_measured():
+def test_another_release_scores_a_row_from_what_was_measured(tmp_path):
     release = load_release("change", "0.1.0")
     noise = release.config["noise"]
     row = {"refused": None, "model": "change/other", "score": 0.5, "p_value": None}
-    calm = rescored(row | {"observations": {"area": 0.0, "colour_local": 0.0}}, release)
-    loud = rescored(row | {"observations": {"area": 9 * noise["area"]["mdc"], "colour_local": 40.0}}, release)
+    calm = rescored(row | {"observations": {"area": 0.0, "colour_local": 0.0}}, release, tmp_path)
+    loud = rescored(row | {"observations": {"area": 9 * noise["area"]["mdc"], "colour_local": 40.0}}, release, tmp_path)
     assert calm["score"] < loud["score"] and loud["p_value"] < calm["p_value"]
-    assert rescored(row | {"model": release.name}, release) == row | {"model": release.name}
+    known = row | {"model": release.digest}
+    assert rescored(known, release, tmp_path) == known
     refused = {"refused": "no lesion found"}
-    assert rescored(refused, replace(release)) is refused
+    assert rescored(refused, replace(release), tmp_path) is refused
 
 
 def test_the_whole_benchmark_measures_each_pair_once_and_keeps_its_crops(folder, tmp_path):

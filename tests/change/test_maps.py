@@ -8,7 +8,8 @@ from drawn_lesions import SIDE, lesion_photo, lesion_pixels, rephotograph, simil
 
 from longderm.change.common_view import build_common_view
 from longderm.change.maps import compare_maps, heat_map
-from longderm.change.picture import SHOWN_FROM_LAB, draw_heatmap
+from longderm.change.picture import SHOWN, draw_heatmap
+from longderm.change.result import LAB
 from longderm.photo import Photo
 
 STILL = np.eye(3)
@@ -131,7 +132,7 @@ def test_the_same_pair_gives_the_same_result_to_the_last_bit_on_one_thread_and_o
 
 def test_the_drawing_leaves_small_differences_alone_dims_the_unseen_and_marks_the_rest():
     preview = np.full((40, 60, 3), 120, np.uint8)
-    heat = np.full((80, 120), SHOWN_FROM_LAB - 0.5, np.float32)
+    heat = np.full((80, 120), SHOWN[LAB][0] - 0.5, np.float32)
     heat[20:40, 20:40] = 15
     heat[:, 100:] = np.nan
     drawn = draw_heatmap(heat, preview)
