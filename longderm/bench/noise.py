@@ -59,13 +59,13 @@ def run(
     patients: int = 250,
     seed: int = 7,
     workers: int = 0,
-    version: str = "0.1.0",
+    release: str = "0.2.0",
     reuse: int = 0,
     photos: str = "",
     taken_twice: int = 600,
     network: str = "",
 ) -> dict[str, Any]:
-    """Simulate `patients` patients, fit the release `change/version` into `out` and report on the held-out ones.
+    """Simulate `patients` patients, fit the release `change/RELEASE` into `out` and report on the held-out ones.
 
     photos: an ISIC-layout folder (images/, masks/) of which `taken_twice` photos are photographed twice in software;
     without it the fit knows simulated skin only; network: the folder of a trained change network, which looks at every
@@ -86,7 +86,7 @@ def run(
         raise UsageError("too few patients to calibrate: take at least 80 (--patients)")
     figures = report(parts["report"], config["alpha"])
     figures["calibration_pairs"] = len(config["calibration_scores"])
-    command = f"longderm bench noise --patients {patients} --seed {seed} --version {version}"
+    command = f"longderm bench noise --patients {patients} --seed {seed} --release {release}"
     counted = {"simulated patients": len({row["patient"] for row in rows if row["origin"] == SIMULATED})}
     if any(row["origin"] == REPHOTOGRAPHED for row in rows):
         command += f" --photos FOLDER --taken-twice {taken_twice}"
@@ -95,7 +95,7 @@ def run(
         config["network"] = json.loads((Path(network) / "config.json").read_text())["network"]
         counted["photos taken twice"] = sum(row["origin"] == REPHOTOGRAPHED for row in rows)
     config["source"] = {"kind": "synthetic", "command": command, "seed": seed} | counted
-    folder = out / "change" / version
+    folder = out / "change" / release
     folder.mkdir(parents=True, exist_ok=True)
     if network:
         from longderm.models.change_network import CHANGE_WEIGHTS_FILE
@@ -103,7 +103,7 @@ def run(
         shutil.copyfile(Path(network) / CHANGE_WEIGHTS_FILE, folder / CHANGE_WEIGHTS_FILE)
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (folder / "figures.json").write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    write_card(folder / "card.md", version, command, config, figures)
+    write_card(folder / "card.md", release, command, config, figures)
     write_hashes(folder)
     for name, value in figures.items():
         print(f"{name:<32} {value}")
