@@ -18,7 +18,7 @@ import longderm
 from longderm.bench.change import ROWS, run, start_rows
 from longderm.bench.change_baselines import BASELINES
 from longderm.bench.change_camera import ALONE
-from longderm.bench.change_measuring import rescored, where_figures
+from longderm.bench.change_measuring import read_crops, rescored, where_figures, write_crops
 from longderm.bench.change_pairs import (
     ALONE_PREFIX,
     CALM,
@@ -34,6 +34,7 @@ from longderm.bench.change_pairs import (
 )
 from longderm.bench.change_report import OURS, report, threshold
 from longderm.bench.change_tissue import Lesion, add_blotch, expand, grow, lose_structure, shift_colour
+from longderm.change.crops import cut_crops
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.imaging.colour import srgb_to_lab
 from longderm.models import load_release
@@ -263,6 +264,21 @@ def test_another_release_scores_a_row_from_what_was_measured(tmp_path):
     assert rescored(known, release, tmp_path) == known
     refused = {"refused": "no lesion found"}
     assert rescored(refused, replace(release), tmp_path) is refused
+
+
+def test_crops_are_read_as_they_were_kept(tmp_path):
+    lesion = textured(4)
+    pixels, mask = lesion.pixels, lesion.mask
+    where = np.zeros_like(mask)
+    where[110:125, 150:170] = True
+    kept = cut_crops((pixels, pixels), (mask, where), np.eye(3))
+    write_crops(tmp_path / "pair.png", kept, where)
+    crops, changed = read_crops(tmp_path / "pair.png")
+    for name in ("baseline", "followup", "seen", "baseline_lesion", "followup_lesion"):
+        assert (getattr(crops, name) == getattr(kept, name)).all(), name
+    assert (changed == kept.followup_lesion).all() and changed.any()
+    with pytest.raises(UsageError, match=r"other\.png"):
+        read_crops(tmp_path / "other.png")
 
 
 def test_the_whole_benchmark_measures_each_pair_once_and_keeps_its_crops(folder, tmp_path):
