@@ -42,13 +42,15 @@ def run(
     minutes: float = 0,
     crops: int = 1,
     release: str = "",
+    rephotographed: int = 0,
 ) -> dict[str, Any]:
     """Make and score `pairs` pairs of the fixed mix over `split` of the ISIC-layout folder `photos`, and the tiers
     that come on top (see `change_pairs.plan`); prints a table.
 
     resume: 1 goes on with the rows in `out`, which another seed, split or number of pairs may not have made; minutes:
     stops measuring after so long and reports on what there is (0: never); crops: 1 keeps the aligned crops of each
-    pair in `out`/crops; release: version of the change release that scores. Rows of another release are scored anew
+    pair in `out`/crops; rephotographed: pairs that did not change, if more than half of `pairs` (p-values take 2,000);
+    release: version of the change release that scores. Rows of another release are scored anew
     from what was measured. Raises SourceNotFoundError for another layout, UsageError for rows of another run.
     """
     folder = checked_folder(Path(photos))
@@ -56,7 +58,8 @@ def run(
     described = {"seed": seed, "pairs": pairs, "split": split}
     rows = start_rows(out / ROWS, described, bool(resume))
     _, structured, left_out = usable_photos(folder, split)
-    missing = [spec for spec in plan(pairs, seed) if spec.name not in {row["name"] for row in rows}]
+    specs = plan(pairs, seed, rephotographed)
+    missing = [spec for spec in specs if spec.name not in {row["name"] for row in rows}]
     started = time.monotonic()
     with (out / ROWS).open("a") as file:
         for row in _measured(missing, folder, split, chosen, out / CROPS if crops else None, workers):
@@ -64,13 +67,13 @@ def run(
             file.write(json.dumps(row, sort_keys=True) + "\n")
             file.flush()
             if len(rows) % _TOLD_EVERY == 0:
-                print(f"{len(rows)} of {len(plan(pairs, seed))} pairs", flush=True)
+                print(f"{len(rows)} of {len(specs)} pairs", flush=True)
             if minutes and time.monotonic() - started > 60 * minutes:
                 break
     figures = report([rescored(row, chosen, out / CROPS) for row in sorted(rows, key=lambda row: row["name"])])
     print_table(figures)
     usable = {"with_structure": len(structured), "left_out": left_out}
-    return figures | {"run": described, "release": chosen.name, "photos": usable, "planned": len(plan(pairs, seed))}
+    return figures | {"run": described, "release": chosen.name, "photos": usable, "planned": len(specs)}
 
 
 def start_rows(path: Path, described: dict[str, Any], resume: bool) -> list[Row]:

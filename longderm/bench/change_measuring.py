@@ -51,9 +51,12 @@ def measure_row(spec: ChangeSpec, folder: Path, split: str, release: Release, cr
 
 
 def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) -> Row:
-    """What the pipeline and the baselines say of a pair, and where, as plain numbers."""
+    """What the pipeline and the baselines say of a pair, and where, as plain numbers; `withheld`: the rule that would
+    not let the result out, or None."""
+    from longderm.bench.pair_facts import pair_facts
     from longderm.change.common_view import build_common_view
     from longderm.change.score import score_change
+    from longderm.governance import withheld_by
     from longderm.imaging import measure, segment
     from longderm.photo import Photo
     from longderm.registration import align, prepare
@@ -63,6 +66,7 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
     masks = segment(photos[0]), segment(photos[1])
     alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
     found = all(mask.found and mask.mask.any() for mask in masks)
+    facts = pair_facts(photos, masks, alignment, None, float(release.config["alpha"]))
     change = score_change(
         *photos,
         alignment=alignment,
@@ -82,6 +86,7 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
     known = Aligned(view, change, crops)
     row: Row = {
         "refused": None,
+        "withheld": withheld_by(change, facts),
         "score": change.score,
         "p_value": change.p_value,
         "model": release.digest,
@@ -161,13 +166,21 @@ def read_crops(path: Path) -> tuple[Crops, NDArray[np.bool_]]:
     """The crops that `write_crops` wrote, without their place in the photo, and the true change on their grid."""
     import cv2
 
-    sheet = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if sheet is None:
+    drawn = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if drawn is None:
         raise UsageError(f"{path.name} is not in the crops of --out; measure the pairs anew with --resume 0")
-    baseline, followup, known = np.split(np.ascontiguousarray(sheet[..., ::-1]), 3, axis=1)
-    lesions = known[..., 2]
-    crops = Crops(baseline, followup, known[..., 1] > 127, lesions & 128 > 0, lesions & 64 > 0, np.full((3, 3), np.nan))
-    return crops, known[..., 0] > 127
+    sheet = np.ascontiguousarray(drawn[..., ::-1]).astype(np.uint8)
+    side = sheet.shape[0]
+    change, seen, lesions = (sheet[:, 2 * side :, channel] for channel in range(3))
+    crops = Crops(
+        sheet[:, :side],
+        sheet[:, side : 2 * side],
+        seen > 127,
+        (lesions & 128) > 0,
+        (lesions & 64) > 0,
+        np.full((3, 3), np.nan),
+    )
+    return crops, change > 127
 
 
 def write_crops(path: Path, crops: Crops, where: NDArray[np.bool_]) -> None:

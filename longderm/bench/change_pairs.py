@@ -129,11 +129,11 @@ class ChangePair:
     size: float
 
 
-def plan(pairs: int, seed: int) -> list[ChangeSpec]:
+def plan(pairs: int, seed: int, rephotographed: int = 0) -> list[ChangeSpec]:
     """All specs of a run in an order in which every beginning holds about the same mix.
 
     pairs: of the fixed mix: half only re-photographed, the rest in equal shares; weak, expanded and single-nuisance
-    pairs come on top.
+    pairs come on top; rephotographed: so many pairs that did not change in all, the further ones at the end.
     """
     counts = {STABLE: pairs // 2}
     counts |= {name: _share(pairs - pairs // 2, index, len(STRONG)) for index, name in enumerate(STRONG)}
@@ -146,7 +146,8 @@ def plan(pairs: int, seed: int) -> list[ChangeSpec]:
     counts |= {OWN_PREFIX + name: _share(own - own // 2, index, len(STRONG)) for index, name in enumerate(STRONG)}
     # The middle of each pair's share of its stratum: strata run in step.
     placed = [((number + 0.5) / count, name, number) for name, count in counts.items() for number in range(count)]
-    return [ChangeSpec(name, number, seed) for _, name, number in sorted(placed)]
+    further = [ChangeSpec(STABLE, number, seed) for number in range(counts[STABLE], rephotographed)]
+    return [ChangeSpec(name, number, seed) for _, name, number in sorted(placed)] + further
 
 
 def _share(total: int, index: int, parts: int) -> int:

@@ -45,6 +45,7 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         "heat_map": _heat_map(scored),
         "false_alarms_alone": _alone(scored),
         "p_values": _p_values([row for row in scored if row["stratum"] == STABLE]),
+        "withheld_by_rules": dict(sorted(Counter(row["withheld"] for row in scored if row["withheld"]).items())),
         "own_generator": _own(scored),
     }
     figures["misalignment_median_95th"] = _quantiles([row["misalignment"] for row in scored])
@@ -184,11 +185,13 @@ def _alone(scored: Sequence[Row]) -> dict[str, Any]:
 
 
 def _p_values(stable: Sequence[Row]) -> dict[str, Any]:
-    """Share of stable pairs at or below each level, and the binomial 99% band around the level."""
+    """Share of stable pairs at or below each level, and the binomial 99% band around the level, where the rules let a
+    p-value out; `abstained`: the others."""
     from scipy.stats import binom
 
-    told: dict[str, Any] = {"abstained": sum(row["p_value"] is None for row in stable)}
-    values = np.array([row["p_value"] for row in stable if row["p_value"] is not None], float)
+    out = [row["p_value"] for row in stable if row["p_value"] is not None and row["withheld"] is None]
+    told: dict[str, Any] = {"issued": len(out), "abstained": len(stable) - len(out)}
+    values = np.array(out, float)
     for level in LEVELS if values.size else ():
         band = [round(float(end) / values.size, 4) for end in binom.ppf([0.005, 0.995], values.size, level)]
         share = round(float((values <= level).mean()), 4)
@@ -242,6 +245,7 @@ def print_table(figures: dict[str, Any]) -> None:
         "heat_map",
         "false_alarms_alone",
         "p_values",
+        "withheld_by_rules",
         "own_generator",
         "misalignment_median_95th",
     ):

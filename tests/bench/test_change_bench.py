@@ -84,6 +84,8 @@ def test_half_of_the_mix_is_only_rephotographed_and_every_beginning_is_a_small_c
     assert {counts[ALONE_PREFIX + name] for name in (CALM, *ALONE)} == {30}
     assert counts[OWN_PREFIX + STABLE] == sum(counts[OWN_PREFIX + name] for name in STRONG) == 60
     assert set(counts) == set(strata()) and len({spec.name for spec in specs}) == len(specs)
+    more = plan(600, 1, rephotographed=400)
+    assert more[: len(specs)] == specs and [spec.stratum for spec in more[len(specs) :]] == [STABLE] * 100
     start = Counter(spec.stratum for spec in specs[: len(specs) // 3])
     for name in strata():
         assert start[name] == pytest.approx(counts[name] / 3, abs=2)
@@ -196,7 +198,13 @@ def rows(shift, pairs=240, refuse=0.0, seed=0):
         if rng.random() < refuse:
             made.append(row | {"refused": "alignment refused", "detail": "alignment refused: no match"})
             continue
-        row |= {"refused": None, "score": 1 / (1 + np.exp(-value)), "p_value": float(rng.random()), "model": "change/0"}
+        row |= {
+            "refused": None,
+            "withheld": None,
+            "score": 1 / (1 + np.exp(-value)),
+            "p_value": float(rng.random()),
+            "model": "change/0",
+        }
         row |= {"baselines": dict.fromkeys(BASELINES, rng.normal()), "misalignment": 0.004, "observations": {}}
         made.append(row | ({"hot_away": 0.0, "iou": 0.5} if spec.changed else {}))
     return made
