@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.imaging.colour import lightest_channel
 from longderm.registration.warp import warp_to_baseline
 
 #: Side of the square crops.
@@ -80,7 +81,7 @@ def in_one_light(crops: Crops) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     pictures = [crops.baseline, crops.followup]
     lesion = crops.baseline_lesion | crops.followup_lesion
     # Smoothed, so that a camera's grain beyond its field of view does not count as seen.
-    bright = [cv2.blur(picture.max(axis=2), (_GRAIN_PX, _GRAIN_PX)) > DARK_GREY for picture in pictures]
+    bright = [cv2.blur(lightest_channel(picture), (_GRAIN_PX, _GRAIN_PX)) > DARK_GREY for picture in pictures]
     seen = crops.seen & ((bright[0] & bright[1]) | lesion)
     skin = seen & ~lesion
     if int(skin.sum()) >= MIN_SKIN_SHARE * skin.size:
@@ -98,10 +99,13 @@ def in_one_light(crops: Crops) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 def _corners(mask: NDArray[np.bool_], matrix: NDArray[np.float64] | None = None) -> NDArray[np.float64] | None:
     """Lowest and highest x and y of a mask's pixels, taken through `matrix`, (2, 2); None of an empty mask."""
-    y, x = np.nonzero(mask)
-    if not len(x):
+    import cv2
+
+    found = cv2.findNonZero(mask.astype(np.uint8))
+    if found is None:
         return None
-    points = np.column_stack([x, y]).astype(np.float64)
+    # Of the pixels under a linear map those of the convex hull lie outermost.
+    points = cv2.convexHull(found)[:, 0].astype(np.float64)
     if matrix is not None:
         points = points @ matrix[:2, :2].T + matrix[:2, 2]
     return np.stack([points.min(axis=0), points.max(axis=0)])

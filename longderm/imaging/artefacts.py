@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.imaging.colour import lightest_channel
 from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
 from longderm.photo import Photo
 
@@ -118,7 +119,7 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     inside = np.ones((height, width), dtype=np.bool_)
     if min(height, width) < 8:
         return inside
-    grey = cv2.GaussianBlur(pixels.max(axis=2), (5, 5), 0)
+    grey = cv2.GaussianBlur(lightest_channel(pixels), (5, 5), 0)
     level = min(float(_CORNER_GREY), _CORNER_SHARE_OF_LIGHTEST * float(np.percentile(grey, 95)))
     dark = (grey < level).astype(np.uint8)
     count, labels = cv2.connectedComponents(dark, connectivity=4)

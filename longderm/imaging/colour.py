@@ -29,6 +29,14 @@ def _srgb_decoding_table() -> NDArray[np.float32]:
 _SRGB_TO_LINEAR = _srgb_decoding_table()
 
 
+def lightest_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest of each pixel's three channels, uint8 (h, w), of uint8 (h, w, 3)."""
+    import cv2
+
+    red, green, blue = cv2.split(pixels)
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+
+
 def srgb_to_linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Linear light in [0, 1], float32, of sRGB bytes of any shape (IEC 61966-2-1)."""
     return np.asarray(_SRGB_TO_LINEAR[pixels])

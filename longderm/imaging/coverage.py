@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, Artefacts, find_artefacts, find_field_of_view, find_hair
-from longderm.imaging.colour import srgb_to_lab
+from longderm.imaging.colour import lightest_channel, srgb_to_lab
 from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
 from longderm.imaging.ruler import RulerReading, RulerScale, read_ruler
 from longderm.photo import Photo
@@ -112,7 +112,7 @@ def find_stickers(lab: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def find_black_border(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Dark bars along the edges of uint8 (h, w, 3), bool (h, w); all True where everything is dark."""
-    light = pixels.max(axis=2)
+    light = lightest_channel(pixels)
     border = np.zeros(light.shape, dtype=np.bool_)
     for turned, out in ((light, border), (light.T, border.T)):
         dark = np.percentile(turned, _BORDER_SHARE, axis=1) < _BORDER_LEVEL

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, Artefacts
 from longderm.imaging.candidates import ring_around
-from longderm.imaging.colour import srgb_to_lab
+from longderm.imaging.colour import lightest_channel, srgb_to_lab
 from longderm.imaging.grid import reduce_pixels, reduced_shape
 from longderm.imaging.outline import share_at_edge
 from longderm.imaging.segmentation import Segmentation
@@ -85,7 +85,7 @@ def photo_signs(photo: Photo, artefacts: Artefacts) -> dict[str, float]:
         "lightest": float(np.percentile(colours[:, 0], _LIGHTEST_PERCENTILE)) / 100,
         "dark_fraction": _share(colours[:, 0] < _DARK_LIGHTNESS),
         "bright_fraction": _share(colours[:, 0] > _BRIGHT_LIGHTNESS),
-        "clipped_fraction": _share(medium.max(axis=2)[inside] >= _CLIPPED_GREY),
+        "clipped_fraction": _share(lightest_channel(medium)[inside] >= _CLIPPED_GREY),
         "glare_fraction": _share(artefacts.glare[inside]),
         "hair_fraction": _share(artefacts.hair[inside]),
         "corner_fraction": 1 - _share(seen),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.imaging.colour import lightest_channel
 from longderm.imaging.grid import reduce_pixels
 from longderm.imaging.texture import TEXTURE_SIDE_PX, Texture, read_cells
 from longderm.models import Release
@@ -125,7 +126,7 @@ def squash(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
 
 def lighten(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """An underexposed photo uint8 (H, W, 3) with more light, others as they are."""
-    lightest = float(np.percentile(pixels.max(axis=2), _LIGHTEST_PERCENTILE))
+    lightest = float(np.percentile(lightest_channel(pixels), _LIGHTEST_PERCENTILE))
     gain = min(_LIGHTEST_LEVEL / max(lightest, 1.0), _MAX_GAIN)
     if gain <= 1:
         return pixels
