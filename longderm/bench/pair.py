@@ -26,8 +26,8 @@ MOST_RATIO = 1.15
 def run(out: Path, photos: str, pairs: int = 4, repeats: int = 3, seed: int = 1, release: str = "") -> dict[str, Any]:
     """Time `pairs` pairs over photos of split val of the ISIC-layout folder `photos`; prints a table.
 
-    repeats: runs of which the least counts; release: version of the change release, the packaged one if not given. Bare
-    look: the change network on the prepared crops of the pair, once; a pair that is refused counts with what it cost.
+    repeats: runs of which the least counts; release: version of the change release, the packaged one if not given. The
+    network looks at prepared crops, in as many views as in use; a pair that is refused counts with what it cost.
     """
     folder = checked_folder(Path(photos))
     chosen = load_release("change", release or PACKAGED_VERSIONS["change"])
@@ -40,21 +40,17 @@ def run(out: Path, photos: str, pairs: int = 4, repeats: int = 3, seed: int = 1,
     whole = seconds.pop("scored pair")
     ratio = round(whole / sum(seconds.values()), 3)
     for part, spent in (*seconds.items(), ("scored pair", whole)):
-        print(f"{part:<22} {1000 * spent:8.0f} ms")
-    print(f"{'scored pair / parts':<22} {ratio:8.3f}  (at most {MOST_RATIO})")
+        print(f"{part:<26} {1000 * spent:8.0f} ms")
+    print(f"{'scored pair / parts':<26} {ratio:8.3f}  (at most {MOST_RATIO})")
     return {"release": chosen.name, "parts": seconds, "scored_pair": whole, "ratio": ratio, "pairs": len(made)}
 
 
 def _time(first: Photo, second: Photo, release: Any, repeats: int) -> dict[str, float]:
     """CPU seconds of each part of a pair alone, and of the pair."""
-    import torch
-
     from longderm.change import score_change
-    from longderm.change.appearance import appearance_network
-    from longderm.change.crops import cut_crops, in_one_light
+    from longderm.change.appearance import appearance_network, compare_appearance
+    from longderm.change.crops import cut_crops
     from longderm.imaging import Segmentation, measure, segment
-    from longderm.models.change_network import encode_interval
-    from longderm.models.lesion_network import normalise
     from longderm.registration import align, prepare
 
     photos = first, second
@@ -73,14 +69,7 @@ def _time(first: Photo, second: Photo, release: Any, repeats: int) -> dict[str, 
     network, matrix = appearance_network(release), aligned().matrix
     if network is not None and matrix is not None:
         crops = cut_crops((first.pixels, second.pixels), (masks[0].mask, masks[1].mask), np.asarray(matrix))
-        shown = [normalise(torch.from_numpy(picture)[None]) for picture in in_one_light(crops)]
-        known = torch.tensor([encode_interval(None)])
-
-        def looked() -> Any:
-            with torch.inference_mode():
-                return network(*shown, known)
-
-        ways["two embeddings"] = looked
+        ways["two looks of the network"] = lambda: compare_appearance(crops, network)
     ways["scored pair"] = lambda: score_change(first, second, release=release)
     return {name: _least(way, repeats) for name, way in ways.items()}
 

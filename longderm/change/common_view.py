@@ -104,10 +104,12 @@ def build_common_view(
     followup: Photo,
     matrix: NDArray[np.float64],
     masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    whole: bool = True,
 ) -> CommonView:
     """Bring a pair onto the comparison grid and into the same light.
 
-    matrix: (3, 3), baseline to follow-up pixels; masks: the lesion in each photo, bool (H, W) on its native grid.
+    matrix: (3, 3), baseline to follow-up pixels; masks: the lesion in each photo, bool (H, W) on its native grid;
+    whole: False keeps the lesions with their skin ring only, which is all that is measured: most photos show more.
     """
     import cv2
 
@@ -141,6 +143,10 @@ def build_common_view(
 
     diameter = float(2.0 * np.sqrt(max(float(lesion_b.sum()), 1.0) / np.pi))
     residual = max(RESIDUAL_MIN_PX, RESIDUAL_SHARE_OF_DIAMETER * diameter)
+    if not whole:
+        window = _window(lesion_b | lesion_f, diameter, residual)
+        small, warped, seen, valid = small[window], warped[window], seen[window], valid[window]
+        lesion_b, lesion_f = lesion_b[window], lesion_f[window]
     core, band, around = _regions(lesion_b, lesion_f, diameter)
     ring = around & valid
     light_b, light_f = srgb_to_linear(small), srgb_to_linear(warped)
@@ -150,7 +156,7 @@ def build_common_view(
         gain = _relative_gain(plain_b, plain_f, ring, lesion_b)
         light_f, plain_f = light_f * gain, plain_f * gain
     return CommonView(
-        shape=shape,
+        shape=lesion_b.shape,
         scale=density,
         diameter_px=diameter,
         residual_px=residual,
@@ -191,6 +197,15 @@ def smooth(values: NDArray[np.float32], weight: NDArray[np.bool_], sigma_px: flo
     share = total[..., None] if values.ndim == 3 else total
     mean = blurred(values * spread) / np.maximum(share, np.float32(1e-3))
     return np.where(share > 1e-3, mean, np.float32(0)).astype(np.float32)
+
+
+def _window(lesions: NDArray[np.bool_], diameter: float, residual: float) -> tuple[slice, slice]:
+    """Rows and columns of the skin ring, with what a median and a Gaussian at its rim look at."""
+    import cv2
+
+    x, y, width, height = cv2.boundingRect(lesions.astype(np.uint8))
+    reach = int(np.ceil(RING_OUTER_SHARE * diameter + MEDIAN_WINDOW_PX + 3.0 * residual))
+    return slice(max(0, y - reach), y + height + reach), slice(max(0, x - reach), x + width + reach)
 
 
 def _lightness(light: NDArray[np.float32]) -> NDArray[np.float32]:

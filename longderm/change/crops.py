@@ -99,13 +99,13 @@ def in_one_light(crops: Crops) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 def _corners(mask: NDArray[np.bool_], matrix: NDArray[np.float64] | None = None) -> NDArray[np.float64] | None:
     """Lowest and highest x and y of a mask's pixels, taken through `matrix`, (2, 2); None of an empty mask."""
-    import cv2
-
-    found = cv2.findNonZero(mask.astype(np.uint8))
-    if found is None:
+    rows = np.nonzero(mask.any(axis=1))[0]
+    if not len(rows):
         return None
-    # Of the pixels under a linear map those of the convex hull lie outermost.
-    points = cv2.convexHull(found)[:, 0].astype(np.float64)
+    # Under a linear map the outermost pixels are among the first and last of each row.
+    part = mask[rows]
+    ends = (part.argmax(axis=1), mask.shape[1] - 1 - part[:, ::-1].argmax(axis=1))
+    points = np.concatenate([np.column_stack([x, rows]) for x in ends]).astype(np.float64)
     if matrix is not None:
         points = points @ matrix[:2, :2].T + matrix[:2, 2]
     return np.stack([points.min(axis=0), points.max(axis=0)])

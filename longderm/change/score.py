@@ -78,10 +78,11 @@ def score_change(
     taken = measures if measures is not None else (measure(photos[0], masks[0]), measure(photos[1], masks[1]))
 
     matrix = np.asarray(placed.matrix, dtype=np.float64)
-    view = build_common_view(baseline, followup, matrix, (masks[0].mask, masks[1].mask))
+    network = appearance_network(used)
+    # Without a network the heat map is the colour difference, which is told of all that both photos show.
+    view = build_common_view(baseline, followup, matrix, (masks[0].mask, masks[1].mask), whole=network is None)
     model = NoiseModel.from_config(used.config)
     observations = observe(taken, compare_maps(view), scale_of(matrix))
-    network = appearance_network(used)
     if network is None:
         heat, unit = heat_map(view, baseline.shape), LAB
     else:
