@@ -47,6 +47,8 @@ CHANGES = (*STRONG, *WEAK)
 
 #: Where a pair comes from.
 SIMULATED, REPHOTOGRAPHED = "simulated", "rephotographed"
+#: What a release's config keeps of how its network was trained, for its card.
+TOLD_OF_NETWORK = ("training", "held_out", "photos", "parameters")
 #: Folder of the aligned crops of every pair.
 CROPS = "crops"
 
@@ -92,7 +94,8 @@ def run(
         command += f" --photos FOLDER --taken-twice {taken_twice}"
     if network:
         command += " --network FOLDER"
-        config["network"] = json.loads((Path(network) / "config.json").read_text())["network"]
+        trained = json.loads((Path(network) / "config.json").read_text())
+        config["network"] = trained["network"] | {name: trained[name] for name in TOLD_OF_NETWORK}
         counted["photos taken twice"] = sum(row["origin"] == REPHOTOGRAPHED for row in rows)
     config["source"] = {"kind": "synthetic", "command": command, "seed": seed} | counted
     folder = out / "change" / release

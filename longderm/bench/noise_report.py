@@ -125,6 +125,7 @@ def write_card(path: Path, version: str, command: str, config: dict[str, Any], f
         "|---|---|---|---|---|---|",
         *noise,
         "",
+        *_network_lines(config.get("network")),
         *_range_lines(config.get("in_distribution")),
         "## Figures on other patients, simulated unless said otherwise [value, 95% interval over patients]",
         "",
@@ -137,6 +138,27 @@ def write_card(path: Path, version: str, command: str, config: dict[str, Any], f
         "Licence: Apache-2.0.",
     ]
     path.write_text("\n".join(lines) + "\n")
+
+
+def _network_lines(network: dict[str, Any] | None) -> list[str]:
+    """What the card says of the network that compares both photos; nothing of a release without one."""
+    if network is None:
+        return []
+    trained, held = network["training"], network["held_out"]
+    inside = f"{100 * held['held_hottest_inside']:.0f}%"
+    return [
+        "## The network",
+        "",
+        "`appearance` is the answer of a siamese network (`network.safetensors`, trained from scratch, "
+        f"{network['parameters'] / 1e6:.2f} million",
+        "parameters) that compares both aligned crops: the softplus of its mean logit over four views. It was trained on",
+        f"pairs made of {network['photos']} photos (split train of the ISIC 2018 challenge, CC0), each taken twice in",
+        "software, half of them changed in between by painting. It has seen no lesion that truly changed.",
+        f"`longderm train change FOLDER --out OUT --passes {trained['passes']} --threads 1`, seed {trained['seed']}; on",
+        f"pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes and all; hottest",
+        f"place inside the change in {inside}. The heat map is its chance that a place changed.",
+        "",
+    ]
 
 
 def _range_lines(within: dict[str, Any] | None) -> list[str]:

@@ -96,6 +96,8 @@ def train_change(
         "network": {"side_px": settings.sides_px[-1], "architecture": write_change_network(network.cpu(), target)},
         "training": asdict(settings),
         "held_out": figures,
+        "photos": len(photos),
+        "parameters": sum(part.numel() for part in network.parameters()),
     }
     (target / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     return {"out": str(out), "network": str(target), "photos": len(photos)} | figures
