@@ -151,11 +151,11 @@ def _network_lines(network: dict[str, Any] | None) -> list[str]:
         "",
         "`appearance` is the answer of a siamese network (`network.safetensors`, trained from scratch, "
         f"{network['parameters'] / 1e6:.2f} million",
-        "parameters) that compares both aligned crops: the softplus of its mean logit over four views. It was trained on",
+        "parameters) that compares both aligned crops: the softplus of its mean logit over four views. Trained on",
         f"pairs made of {network['photos']} photos (split train of the ISIC 2018 challenge, CC0), each taken twice in",
         "software, half of them changed in between by painting. It has seen no lesion that truly changed.",
-        f"`longderm train change FOLDER --out OUT --passes {trained['passes']} --threads 1`, seed {trained['seed']}; on",
-        f"pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes and all; hottest",
+        f"`longderm train change FOLDER --out OUT --passes {trained['passes']} --threads 1`, seed {trained['seed']};",
+        f"on pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes and all; hottest",
         f"place inside the change in {inside}. The heat map is its chance that a place changed.",
         "",
     ]
