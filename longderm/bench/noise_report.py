@@ -155,7 +155,7 @@ def _network_lines(network: dict[str, Any] | None) -> list[str]:
         f"pairs made of {network['photos']} photos (split train of the ISIC 2018 challenge, CC0), each taken twice in",
         "software, half of them changed in between by painting. It has seen no lesion that truly changed.",
         f"`longderm train change FOLDER --out OUT --passes {trained['passes']} --threads 1`, seed {trained['seed']};",
-        f"on pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes and all; hottest",
+        f"on pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes too; hottest",
         f"place inside the change in {inside}. The heat map is its chance that a place changed.",
         "",
     ]
