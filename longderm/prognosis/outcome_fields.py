@@ -144,7 +144,7 @@ def _read(
     name: str, column: Column, order: DateOrder | None, as_of: date | None
 ) -> tuple[Sequence[Any], list[Problem]]:
     if name in ("patient", "lesion"):
-        return [None if is_missing(cell) else _identifier(cell) for cell in column.cells], []
+        return [None if is_missing(cell) else identifier_text(cell) for cell in column.cells], []
     if name in _WORDS:
         return read_words(column, _WORDS[name])
     if name.endswith("_date"):
@@ -164,7 +164,7 @@ def _read(
     return scaled, problems
 
 
-def _identifier(cell: Cell) -> str:
+def identifier_text(cell: Cell) -> str:
     """An identifier as text: 7.0, as a number beside gaps becomes, is 7."""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 

@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 
 from longderm.errors import RefusedError
-from longderm.prognosing import FitOptions, TableSource, fit_table, predict_table, prepare_prediction
-from longderm.prognosis_predictions import batch_size, batches, predict_batch, release_fact
+from longderm.prognosing import fit_table, predict_from, predict_table, prepare_prediction
+from longderm.prognosis_choice import ChosenModel
+from longderm.prognosis_options import FitOptions
+from longderm.prognosis_predictions import batch_size, batches, release_fact
 from longderm.prognosis_release import Told
+from longderm.prognosis_sources import TableSource
 from longderm.simulate.cohort import simulate_cohort
 
 
@@ -45,13 +48,12 @@ def source(clinic):
 
 
 def test_what_is_predicted_does_not_depend_on_the_batches(clinic):
-    release, patients, horizons = prepare_prediction(source(clinic), clinic / "model", ())
-    fact = release_fact(release, clinic / "model")
+    ready = prepare_prediction(source(clinic), ChosenModel(clinic / "model"), ())
 
     def rows(size):
-        parts = list(batches(patients, release.prognosis, size))
+        parts = list(batches(ready.patients, ready.release.prognosis, size))
         assert sum(len(part.rows) for part in parts) == 300 and len(parts) == -(-300 // size)
-        return [row for part in parts for row in predict_batch(release, fact, part, horizons)]
+        return [row for part in parts for row in predict_from(ready.release, ready.chosen, part, ready.horizons)]
 
     assert rows(300) == rows(64) == rows(1)
 
@@ -65,14 +67,14 @@ def test_a_batch_is_withheld_when_the_model_was_changed_since_it_was_read(clinic
     import shutil
 
     shutil.copytree(clinic / "model", tmp_path / "model")
-    release, patients, horizons = prepare_prediction(source(clinic), tmp_path / "model", ())
+    ready = prepare_prediction(source(clinic), ChosenModel(tmp_path / "model"), ())
     with (tmp_path / "model" / "config.json").open("a") as file:
         file.write(" ")
-    fact = release_fact(release, tmp_path / "model")
-    batch = next(batches(patients, release.prognosis))
-    assert {row["rule"] for row in predict_batch(release, fact, batch, horizons)} == {"model_release"}
+    batch = next(batches(ready.patients, ready.release.prognosis))
+    rows = predict_from(ready.release, ready.chosen, batch, ready.horizons)
+    assert {row["rule"] for row in rows} == {"model_release"}
     shutil.rmtree(tmp_path / "model")
-    assert release_fact(release, tmp_path / "model").digest == "it is gone"
+    assert release_fact(ready.release, tmp_path / "model").digest == "it is gone"
 
 
 def test_the_flow_writes_what_the_command_writes(clinic, prefect_server, tmp_path):
@@ -81,13 +83,14 @@ def test_the_flow_writes_what_the_command_writes(clinic, prefect_server, tmp_pat
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
     summary = run_prognosis(source(clinic), clinic / "model", tmp_path / "flow.csv", (3.0, 5.0))
-    plain = predict_table(source(clinic), clinic / "model", tmp_path / "plain.csv", (3.0, 5.0))
-    assert (tmp_path / "flow.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+    plain = predict_table(source(clinic), ChosenModel(clinic / "model"), tmp_path / "plain.csv", (3.0, 5.0))
+    for end in (".csv", ".decisions.parquet"):
+        assert (tmp_path / f"flow{end}").read_bytes() == (tmp_path / f"plain{end}").read_bytes()
     assert summary["verdicts"] == plain["verdicts"] and summary["verdicts"]["abstained"] == 43
     kept = ArtifactFilter(key=ArtifactFilterKey(any_=["longderm-prognosis"]))
     with get_client(sync_client=True) as client:
         tables = [json.loads(one.data) for one in client.read_artifacts(artifact_filter=kept) if one.type == "table"]
-    assert [{"verdict": name, "patients": n} for name, n in sorted(summary["verdicts"].items())] in tables
+    assert [{"verdict": name, "predictions": n} for name, n in sorted(summary["verdicts"].items())] in tables
 
     late = pd.DataFrame({"patient_id": ["P000000"], "image_score": [0.1], "acquisition_date": ["2013-01-01"]})
     late.to_csv(tmp_path / "late.csv", index=False)
