@@ -22,7 +22,7 @@ from longderm.prognosis.landmark import (
 )
 from longderm.prognosis.landmark_evaluation import Estimate, LandmarkEvaluation, evaluate_landmark
 from longderm.prognosis.survival_model import FEW_EVENTS_PER_COLUMN, PER_YEAR
-from longderm.prognosis_cohort import covariates_of, read_landmarks
+from longderm.prognosis_cohort import covariates_of, listed, read_landmarks
 from longderm.prognosis_options import FIGURE_DECIMALS, FitOptions
 from longderm.prognosis_predictions import covariates_at_origin
 from longderm.prognosis_release import (
@@ -62,7 +62,8 @@ def fit_visits(
         raise UsageError("--strata: a landmark model has none; take them as covariates")
     cohort = read_landmarks(source, wanted, at_visits, endpoint, options.all_events_are_real, options.missing)
     names = [one.name for one in (*wanted, *at_visits)]
-    fitted = fit_landmark(cohort.rows, names, penalty=options.penalty)
+    with listed():
+        fitted = fit_landmark(cohort.rows, names, penalty=options.penalty)
     followed = min(one.last for one in fitted.fit.baseline) / PER_YEAR["days"]
     horizons = tuple(year for year in RISK_YEARS if round(year, 6) <= round(followed, 6))
     used = tuple(one for one in (*wanted, *at_visits, _SINCE) if one.name in fitted.covariates)
@@ -135,14 +136,15 @@ def evaluate_visits(
         wanted, at_visits = sets_of(source, covariates, measured)
         horizons = tuple(horizons_years) or RISK_YEARS
     cohort = read_landmarks(source, wanted, at_visits, endpoint, options.all_events_are_real, options.missing)
-    found = evaluate_landmark(
-        cohort.rows,
-        finished.prognosis.model if finished else [one.name for one in (*wanted, *at_visits)],
-        horizons_years=horizons,
-        bootstraps=options.bootstraps,
-        seed=options.seed,
-        penalty=options.penalty,
-    )
+    with listed():
+        found = evaluate_landmark(
+            cohort.rows,
+            finished.prognosis.model if finished else [one.name for one in (*wanted, *at_visits)],
+            horizons_years=horizons,
+            bootstraps=options.bootstraps,
+            seed=options.seed,
+            penalty=options.penalty,
+        )
     return found, cohort.notices
 
 

@@ -21,7 +21,7 @@ from longderm.prognosis.problems import OutcomesError, sorted_problems
 from longderm.prognosis.survival_model import PER_YEAR, fit_survival
 from longderm.prognosis.visits import at_visits, last_of
 from longderm.prognosis_choice import ChosenModel
-from longderm.prognosis_cohort import Cohort, covariates_of, read_cohort, refuse_missing
+from longderm.prognosis_cohort import Cohort, covariates_of, listed, read_cohort, refuse_missing
 from longderm.prognosis_options import FIGURE_DECIMALS, FitOptions
 from longderm.prognosis_output import write_predictions
 from longderm.prognosis_predictions import (
@@ -60,16 +60,17 @@ def fit_table(
     cohort = read_cohort(source, (*wanted, *strata), endpoint, options.all_events_are_real)
     refuse_missing(cohort, (*wanted, *strata), options.missing)
     names = [one.name for one in wanted]
-    fitted = fit_survival(
-        cohort.columns,
-        names,
-        time="days",
-        event="event",
-        strata=[one.name for one in strata],
-        cluster=PATIENT if cohort.several_rows else None,
-        penalty=options.penalty,
-        missing=options.missing,
-    )
+    with listed():
+        fitted = fit_survival(
+            cohort.columns,
+            names,
+            time="days",
+            event="event",
+            strata=[one.name for one in strata],
+            cluster=PATIENT if cohort.several_rows else None,
+            penalty=options.penalty,
+            missing=options.missing,
+        )
     followed = min(one.last for one in fitted.fit.baseline) / PER_YEAR["days"]
     horizons = tuple(year for year in HORIZONS_YEARS if year <= followed)
     notes = [*cohort.notices, *unclear_units(wanted)]
@@ -141,22 +142,23 @@ def evaluate_table(
     cohort = read_cohort(source, everything, endpoint, options.all_events_are_real)
     refuse_missing(cohort, wanted, options.missing)
     judged, first, second = ([one.name for one in each] for each in sets)
-    found = evaluate_survival(
-        cohort.columns,
-        {finished.name: finished.prognosis.model} if finished else (judged or None),
-        clinical=first,
-        image=second,
-        time="days",
-        event="event",
-        patient=PATIENT if cohort.several_rows else None,
-        horizons_years=horizons_years,
-        bootstraps=options.bootstraps,
-        repeats=repeats,
-        seed=options.seed,
-        penalty=options.penalty,
-        subgroups_by=[one.name for one in groups],
-        missing=options.missing,
-    )
+    with listed():
+        found = evaluate_survival(
+            cohort.columns,
+            {finished.name: finished.prognosis.model} if finished else (judged or None),
+            clinical=first,
+            image=second,
+            time="days",
+            event="event",
+            patient=PATIENT if cohort.several_rows else None,
+            horizons_years=horizons_years,
+            bootstraps=options.bootstraps,
+            repeats=repeats,
+            seed=options.seed,
+            penalty=options.penalty,
+            subgroups_by=[one.name for one in groups],
+            missing=options.missing,
+        )
     return found, cohort.notices
 
 

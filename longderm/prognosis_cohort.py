@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,13 @@ import pyarrow as pa
 from longderm.errors import UsageError
 from longderm.prognosis.course import COMPETING, EVENT
 from longderm.prognosis.covariates import Covariate, covariate
+from longderm.prognosis.errors import (
+    NoComparablePairsError,
+    NotConvergedError,
+    OutsideFollowUpError,
+    TooFewEventsError,
+    UnusableColumnsError,
+)
 from longderm.prognosis.landmark import YEARS_SINCE_ORIGIN, LandmarkRows, age_column
 from longderm.prognosis.model_matrix import missing_values
 from longderm.prognosis.patients import PATIENT, Patients
@@ -30,6 +38,19 @@ class Cohort:
     competing_events: int
     several_rows: bool
     notices: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def listed() -> Iterator[None]:
+    """What a table does not allow to be estimated is listed as what to mend, as all else that is wrong with it."""
+    try:
+        yield
+    except TooFewEventsError as error:
+        raise OutcomesError([Problem("too_few_events", str(error))]) from None
+    except (OutsideFollowUpError, NoComparablePairsError) as error:
+        raise OutcomesError([Problem("follow_up", str(error))]) from None
+    except (UnusableColumnsError, NotConvergedError) as error:
+        raise OutcomesError([Problem("no_estimate", str(error))]) from None
 
 
 def covariates_of(source: TableSource, names: Sequence[str]) -> tuple[Covariate, ...]:
@@ -136,6 +157,7 @@ def read_landmarks(
     columns = _columns(part, wanted)
     for one in measured:
         columns |= {name: _floats(part, name) for name in (one.name, age_column(one.name))}
+    _refuse_never_measured(columns, measured)
     columns |= {
         "day": day[kept],
         "time": ends[kept] - day[kept],
@@ -145,6 +167,17 @@ def read_landmarks(
     people = np.unique(columns[PATIENT].astype(str))
     competing = np.unique(columns[PATIENT][codes[kept] == COMPETING].astype(str))
     return LandmarkCohort(LandmarkRows(columns), int(people.size), int(competing.size), seen.notices)
+
+
+def _refuse_never_measured(columns: Mapping[str, np.ndarray], measured: Sequence[Covariate]) -> None:
+    mend = "no visit before the end of a follow-up has a value; fill it in, or leave it out"
+    never = [one.source for one in measured if np.isnan(columns[one.name]).all()]
+    if never:
+        raise OutcomesError([Problem("no_values", mend, column=name) for name in never], "table of visits")
+    known = np.all([~np.isnan(columns[one.name]) for one in measured], axis=0)
+    if not known.any():
+        mend = f"no visit has {' and '.join(one.source for one in measured)} at once; leave one out"
+        raise OutcomesError([Problem("no_values", mend)], "table of visits")
 
 
 def _columns(table: pa.Table, wanted: Sequence[Covariate]) -> dict[str, np.ndarray]:

@@ -225,10 +225,11 @@ def _read_mitoses(column: Column) -> tuple[Sequence[Any], list[Problem]]:
 
 
 def read_covariate(column: Column) -> tuple[Sequence[Any], list[Problem]]:
-    """Numbers where most cells are numbers (then all must be), else words as they stand."""
+    """Numbers where most cells are numbers, however written (then all must be), else words as they stand."""
     values, problems = read_numbers(column)
     filled = sum(not is_missing(cell) for cell in column.cells)
-    if 2 * sum(isinstance(v, float) for v in values) > filled:
+    written = sum(problem.rule == "thousands_separator" for problem in problems)
+    if 2 * (sum(isinstance(v, float) for v in values) + written) > filled:
         return values, problems
     return [None if is_missing(cell) else truth_text(cell) for cell in column.cells], []
 

@@ -89,8 +89,8 @@ def read_visits(
         days, found = _read_days(column, date_order, as_of)
         problems += found
         problems += [
-            column.problem(at, "no_day", "a visit without its day; give it or take the row out")
-            for at, cell in enumerate(column.cells)
+            Problem("no_day", "a visit without its day; give it or take the row out", number, column.name)
+            for number, cell in zip(numbers, column.cells, strict=True)
             if is_missing(cell)
         ]
     values: dict[str, tuple[float | None, ...]] = {}
@@ -136,6 +136,9 @@ def at_visits(patients: Patients, visits: Visits, measured: Sequence[Covariate],
     lesions: Sequence[str | None] = visits.lesions or [None] * len(visits.rows)
     keys = [(p, v if by_lesion else None) for p, v in zip(visits.patients, lesions, strict=True)]
     held = [index for index, key in enumerate(keys) if key in unit]
+    if not held:
+        mend = "no visit is of a patient (or lesion) of the outcomes table; are identifiers written alike in both?"
+        raise OutcomesError([Problem("no_match", mend)], _TABLE)
     who = np.array([unit[keys[index]] for index in held], np.intp)
     days, problems = _days_from_origin(patients, visits, held, who, follow_up)
     if problems:
