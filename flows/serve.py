@@ -43,7 +43,7 @@ def serve_flows(
             ) from None
         root = local_folder(store)
         common: dict[str, Any] = {"schedule": schedule, "entrypoint_type": EntrypointType.MODULE_PATH}
-        told = {"store": str(root), "settings": settings.model_dump(mode="json")}
+        told: dict[str, Any] = {"store": str(root), "settings": settings.model_dump(mode="json")}
         deployments: list[Any] = []
         if source is not None:
             from .monitor import monitor

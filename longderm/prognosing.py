@@ -131,6 +131,8 @@ def evaluate_table(
         raise UsageError("evaluate: give --covariates, or --clinical and --image, or --model")
     groups = covariates_of(source, subgroups_by)
     finished = read_prognosis_release(model) if model else None
+    if finished and finished.prognosis.landmark is not None:
+        raise UsageError(f"{finished.name} is a landmark model, which predicts at visits; name their table by --visits")
     sets = [covariates_of(source, names) for names in (covariates, clinical, image)]
     wanted = wanted_covariates(finished.prognosis) if finished else tuple(one for each in sets for one in each)
     if finished:

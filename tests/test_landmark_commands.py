@@ -175,7 +175,8 @@ def test_a_finished_model_is_judged_landmark_by_landmark_on_other_patients(longd
     assert 0.6 < found["landmarks"]["all visits"]["figures"]["auc_3y"]["value"] < 0.9
     status, printed, _ = longderm(*arguments, "--model", model, "--bootstraps", "2", "--horizons", "3")
     assert status == 0 and "visits 1 to 2 years after the origin" in printed and "calibration_slope_3y" in printed
-    assert longderm("prognosis", "evaluate", tmp_path / "t.csv", "--endpoint", "stated", "--model", model)[0] == 3
+    once = longderm("prognosis", "evaluate", tmp_path / "t.csv", "--endpoint", "stated", "--model", model)
+    assert once[0] == 2 and "--visits" in once[2]
     overall = ("--endpoint", "overall", "--model", model)
     assert longderm("prognosis", "evaluate", tmp_path / "t.csv", "--visits", tmp_path / "v.csv", *overall)[0] == 3
 
