@@ -1,4 +1,4 @@
-"""A simulated clinic's tables for prognosis, in ISIC's names: outcomes, follow-up visits, and patients to predict for."""
+"""Tables of a simulated clinic for prognosis, in ISIC names: outcomes, follow-up visits, patients to predict for."""
 
 from __future__ import annotations
 
