@@ -21,6 +21,7 @@ from longderm.prognosis.landmark import (
     fit_landmark,
 )
 from longderm.prognosis.landmark_evaluation import Estimate, LandmarkEvaluation, evaluate_landmark
+from longderm.prognosis.model_matrix import complete_rows
 from longderm.prognosis.survival_model import FEW_EVENTS_PER_COLUMN, PER_YEAR
 from longderm.prognosis_cohort import covariates_of, listed, read_landmarks
 from longderm.prognosis_options import FIGURE_DECIMALS, FitOptions
@@ -172,8 +173,6 @@ def unclear_units(covariates: Sequence[Covariate]) -> list[str]:
 
 
 def _fitted_rows(rows: LandmarkRows, names: Sequence[str]) -> LandmarkRows:
-    from longderm.prognosis.model_matrix import complete_rows
-
     kept = complete_rows({name: rows.columns[name] for name in names}, "complete_case")
     return LandmarkRows({name: column[kept] for name, column in rows.columns.items()})
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from longderm.errors import AccessError, LongdermError, RefusedError, SourceNotFoundError, UsageError
 from longderm.models.kinds import card_title
 from longderm.models.releases import digest_of, problems_of, split_name, write_hashes
 from longderm.prognosis.covariates import Covariate
-from longderm.prognosis.model_json import ModelFormatError, model_from_json, model_to_json
+from longderm.prognosis.errors import ModelFormatError
+from longderm.prognosis.model_json import model_from_json, model_to_json
 from longderm.prognosis.survival_model import PER_YEAR, SurvivalModel
 
 KIND = "prognosis"
 
+T = TypeVar("T")
+
 
 #: What a release of this kind may hold.
-Form = Literal["survival", "landmark"]
+Form = Literal["survival", "landmark", "metastasis"]
 
 
 @dataclass(frozen=True)
@@ -88,14 +91,24 @@ def write_prognosis_release(folder: Path, name: str, prognosis: PrognosisModel, 
 
     Raises UsageError for a folder that is not empty or a name of another kind, AccessError.
     """
+    return write_release(folder, name, to_config(prognosis), prognosis.figures, card(name, prognosis, told))
+
+
+def write_release(
+    folder: Path, name: str, config: Mapping[str, Any], figures: Mapping[str, Any], card_text: str
+) -> str:
+    """Write the files of a release of this kind into a new or empty folder, whole or not at all; returns its digest.
+
+    Raises UsageError for a folder that is not empty or a name of another kind, AccessError.
+    """
     require_name(name)
     require_new(folder)
     part = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
         part.mkdir(parents=True)
-        _write_json(part / "config.json", to_config(prognosis))
-        _write_json(part / "figures.json", dict(prognosis.figures))
-        (part / "card.md").write_text(card(name, prognosis, told), encoding="utf-8")
+        _write_json(part / "config.json", config)
+        _write_json(part / "figures.json", figures)
+        (part / "card.md").write_text(card_text, encoding="utf-8")
         write_hashes(part)
         if folder.is_dir():
             folder.rmdir()
@@ -112,6 +125,14 @@ def read_prognosis_release(folder: Path) -> ReadRelease:
 
     Raises SourceNotFoundError, RefusedError (files that are not what they were, or no release of this kind).
     """
+    name, config, figures = read_release_files(folder)
+    return ReadRelease(name, digest_of(folder), read_config(name, lambda: from_config(config, figures)))
+
+
+def read_release_files(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Name, config and figures of a release of this kind, of whatever form, after checking every file against its
+    hashes. Raises SourceNotFoundError, RefusedError.
+    """
     if not folder.is_dir():
         raise SourceNotFoundError(f"{folder} is no folder; name the folder of a model that `prognosis fit` wrote")
     problems = problems_of(folder)
@@ -120,10 +141,20 @@ def read_prognosis_release(folder: Path) -> ReadRelease:
     name = card_title(folder)
     if name is None or split_name(name)[0] != KIND:
         raise RefusedError(f"model {folder.name}: card.md must begin with '# {KIND}/VERSION'; it is no such release")
+
+    def read() -> tuple[dict[str, Any], dict[str, Any]]:
+        config, figures = (
+            json.loads((folder / file).read_text(encoding="utf-8")) for file in ("config.json", "figures.json")
+        )
+        return dict(config), dict(figures)
+
+    return (name, *read_config(name, read))
+
+
+def read_config(name: str, read: Callable[[], T]) -> T:
+    """What `read` makes of a release's config. Raises RefusedError where that is damaged."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-        return ReadRelease(name, digest_of(folder), from_config(config, figures))
+        return read()
     except ModelFormatError as error:
         raise RefusedError(f"model {name}: {error}") from None
     except (ValueError, KeyError, TypeError, OSError) as error:
@@ -183,6 +214,8 @@ def to_config(prognosis: PrognosisModel) -> dict[str, Any]:
 
 def from_config(config: Mapping[str, Any], figures: Mapping[str, Any]) -> PrognosisModel:
     """The model of a config.json. Raises ModelFormatError, KeyError, TypeError, ValueError for one that is damaged."""
+    if config.get("form") == "metastasis":
+        raise ModelFormatError("it tells of metastasis, not of survival: predict with longderm.prognosis")
     covariates = tuple(map(_covariate, config["covariates"]))
     model = model_from_json(config["model"])
     if {one.name for one in covariates} < set(model.covariates):

@@ -142,9 +142,11 @@ def _require_readable(folder: Path) -> None:
     from longderm.models.kinds import card_title
 
     if (card_title(folder) or "").startswith("prognosis/"):
-        from longderm.prognosis_release import read_prognosis_release
+        from longderm.metastasis_release import FORM, read_metastasis_release
+        from longderm.prognosis_release import read_prognosis_release, read_release_files
 
-        read_prognosis_release(folder)
+        _, config, _ = read_release_files(folder)
+        (read_metastasis_release if config.get("form") == FORM else read_prognosis_release)(folder)
 
 
 def _open(store: str | None) -> Store | None:

@@ -319,6 +319,10 @@ FAILURES = {
     "negative times": (SMALL.assign(time_days=-SMALL.time_days), "before the origin"),
     "an event on day 0": (SMALL.assign(time_days=SMALL.time_days * (1 - SMALL.event)), "nothing to predict"),
     "missing values": (SMALL.assign(age=[None, *SMALL.age[1:]]), "1 of 40 patients"),
+    "thousands separators of a covariate": (
+        SMALL.assign(image_score=[f"{1000 + n:,}" for n in range(len(SMALL))]),
+        "thousands separator",
+    ),
     "a column that is not there": (SMALL.drop(columns="image_score"), "the table has none"),
     "no outcome": (SMALL.drop(columns=["time_days", "event"]), "give its times and events"),
 }
@@ -340,6 +344,15 @@ def test_whatever_a_spreadsheet_holds_ends_in_a_list_of_what_to_mend(longderm, w
     assert words in complaint
     assert not any(patient in complaint for patient in SMALL.patient_id)
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("table", [SMALL.head(9).assign(event=[1] + [0] * 8), SMALL.assign(time_days=200)])
+def test_what_is_too_little_to_judge_is_a_list_too(longderm, write, table):
+    arguments = ("--endpoint", "stated", "--covariates", "age", "--bootstraps", "2")
+    status, printed, complaint = longderm("prognosis", "evaluate", write(table), *arguments)
+    assert status == 2 and not printed
+    head, *problems = complaint.splitlines()
+    assert head == "longderm: the outcomes table has 1 problem to mend:" and problems[0].startswith("- ")
 
 
 def test_a_table_as_words_for_a_number_is_a_list_for_predict_too(longderm, write, model, tmp_path):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from longderm.errors import RefusedError
+from longderm.landmarking import fit_visits
 from longderm.prognosing import fit_table, predict_from, predict_table, prepare_prediction
 from longderm.prognosis_choice import ChosenModel
 from longderm.prognosis_options import FitOptions
@@ -78,9 +81,10 @@ def test_a_batch_is_withheld_when_the_model_was_changed_since_it_was_read(clinic
 
 
 def test_the_flow_writes_what_the_command_writes(clinic, prefect_server, tmp_path):
-    from longderm.flows.prognosis import prognosis, run_prognosis
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    from longderm.flows.prognosis import prognosis, run_prognosis
 
     summary = run_prognosis(source(clinic), clinic / "model", tmp_path / "flow.csv", (3.0, 5.0))
     plain = predict_table(source(clinic), ChosenModel(clinic / "model"), tmp_path / "plain.csv", (3.0, 5.0))
@@ -100,3 +104,20 @@ def test_the_flow_writes_what_the_command_writes(clinic, prefect_server, tmp_pat
     with pytest.raises(RefusedError, match="214 days after the origin"):
         prognosis(model=str(clinic / "model"), source=leaking, out=str(tmp_path / "never.csv"))
     assert not (tmp_path / "never.csv").exists()
+
+
+def test_the_flow_of_a_landmark_model_writes_what_the_command_writes(prefect_server, tmp_path):
+    from longderm.flows.prognosis import run_prognosis
+
+    tables = Path(str(resources.files("longderm.sample_data"))) / "prognosis"
+    as_of = date(2026, 1, 1)
+    fitted = TableSource(tables / "clinic.csv", visits=tables / "visits.csv", as_of=as_of)
+    name, out = "prognosis/visits-1", tmp_path / "m"
+    fit_visits(fitted, "overall", ["age"], ["image_score"], out, name, FitOptions(bootstraps=0), Told())
+    new = TableSource(tables / "new.csv", visits=tables / "new_visits.csv", as_of=as_of)
+    assert TableSource.from_dict(new.as_dict()) == new
+    summary = run_prognosis(new, tmp_path / "m", tmp_path / "flow.csv", (3.0,), last_visits=True)
+    predict_table(new, ChosenModel(tmp_path / "m"), tmp_path / "plain.csv", (3.0,), last_visits=True)
+    for end in (".csv", ".decisions.parquet"):
+        assert (tmp_path / f"flow{end}").read_bytes() == (tmp_path / f"plain{end}").read_bytes()
+    assert summary["predictions"] == summary["patients"] == 20
