@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,12 @@ from prefect.artifacts import create_table_artifact  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
 from prefect.utilities.annotations import quote  # noqa: E402
 
-from longderm.prognosing import TableSource, prepare_prediction  # noqa: E402
-from longderm.prognosis_predictions import (  # noqa: E402
-    PatientBatch,
-    batch_size,
-    batches,
-    predict_batch,
-    release_fact,
-    summarise,
-    write_predictions,
-)
-from longderm.prognosis_release import ReadRelease  # noqa: E402
+from longderm.prognosing import finish_prediction, predict_from, prepare_prediction  # noqa: E402
+from longderm.prognosis_choice import ChosenModel, choose_model  # noqa: E402
+from longderm.prognosis_predictions import PatientBatch, batch_size, batches  # noqa: E402
+from longderm.prognosis_release import Form, ReadRelease  # noqa: E402
+from longderm.prognosis_sources import TableSource  # noqa: E402
+from longderm.settings import Settings  # noqa: E402
 
 from .guard import guarded  # noqa: E402
 
@@ -48,40 +45,66 @@ _TASK: dict[str, Any] = {
 
 
 @task(name="predict", **_TASK)
-def predict(release: ReadRelease, folder: Path, batch: PatientBatch, horizons: Sequence[float]) -> list[dict[str, Any]]:
+def predict(
+    release: ReadRelease, chosen: ChosenModel, batch: PatientBatch, horizons: Sequence[float]
+) -> list[dict[str, Any]]:
     """Risks of some patients; that the model's files are still those that were read is looked at for each batch."""
-    return predict_batch(release, release_fact(release, folder), batch, horizons)
+    return predict_from(release, chosen, batch, horizons)
 
 
 @flow(name="longderm-prognosis", persist_result=False)
 def prognosis(
-    model: str, source: dict[str, Any], out: str, horizons_years: Sequence[float] = (), key: str = "longderm-prognosis"
+    model: str | None,
+    source: dict[str, Any],
+    out: str,
+    horizons_years: Sequence[float] = (),
+    store: str | None = None,
+    settings: dict[str, Any] | None = None,
+    last_visits: bool = False,
+    key: str = "longderm-prognosis",
 ) -> dict[str, Any]:
-    """Predict for every patient of a table; returns counts by verdict.
+    """Predict for every patient of a table, or each visit; returns counts by verdict.
 
-    `source` holds the fields of `TableSource` (paths as texts, dates as YYYY-MM-DD), `key` names the artifact.
+    `model` is a folder, a release of `store`, or None for the one that is promoted there when the flow runs; `source`
+    holds the fields of `TableSource` (paths as texts, dates as YYYY-MM-DD; `as_of` None: the day of the run),
+    `settings` those of `Settings`, `key` names the artifact.
     """
-    folder = Path(model)
-    release, patients, horizons = prepare_prediction(TableSource.from_dict(source), folder, horizons_years)
-    size = batch_size(patients.table.num_rows)
-    held: Any = quote(release)  # quoted: Prefect looks for futures in what is not, number by number
-    parts: list[Any] = [quote(batch) for batch in batches(patients, release.prognosis, size)]
-    futures = [predict.submit(held, folder, part, horizons) for part in parts]
+    described = TableSource.from_dict(source)
+    if described.as_of is None:
+        described = replace(described, as_of=date.today())
+    form: Form = "survival" if described.visits is None else "landmark"
+    chosen = choose_model(Path(model) if model else None, store, Settings(**(settings or {})), form)
+    ready = prepare_prediction(described, chosen, horizons_years, last_visits)
+    size = batch_size(ready.patients.table.num_rows)
+    held: Any = quote(ready.release)  # quoted: Prefect looks for futures in what is not, number by number
+    parts: list[Any] = [quote(batch) for batch in batches(ready.patients, ready.release.prognosis, size)]
+    futures = [predict.submit(held, chosen, part, ready.horizons) for part in parts]
     rows = [row for future in futures for row in future.result()]
-    write_predictions(Path(out), rows, horizons)
-    summary = summarise(rows, release, patients.notices) | {"out": out, "horizons_years": list(horizons)}
+    summary = finish_prediction(ready, rows, Path(out))
     create_table_artifact(
         key=key,
-        table=[{"verdict": name, "patients": count} for name, count in sorted(summary["verdicts"].items())],
-        description=f"Patients by verdict of {release.name}. No output is not 'no risk'.",
+        table=[{"verdict": name, "predictions": count} for name, count in sorted(summary["verdicts"].items())],
+        description=f"Predictions by verdict of {ready.release.name}. No output is not 'no risk'.",
     )
     return summary
 
 
-def run_prognosis(source: TableSource, model: Path, out: Path, horizons_years: Sequence[float] = ()) -> dict[str, Any]:
+def run_prognosis(
+    source: TableSource,
+    model: Path | None,
+    out: Path,
+    horizons_years: Sequence[float] = (),
+    store: Path | None = None,
+    last_visits: bool = False,
+) -> dict[str, Any]:
     """Run the flow here and now; returns its summary. What a killed run would leave behind is ended by a guard."""
     with guarded(uuid.uuid4().hex), own_server():
         summary: dict[str, Any] = prognosis(
-            model=str(model), source=source.as_dict(), out=str(out), horizons_years=list(horizons_years)
+            model=str(model) if model else None,
+            source=source.as_dict(),
+            out=str(out),
+            horizons_years=list(horizons_years),
+            store=str(store) if store else None,
+            last_visits=last_visits,
         )
     return summary

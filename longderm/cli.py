@@ -290,27 +290,33 @@ def change(
 def serve(
     *,
     store: StoreUri,
-    source: str,
+    source: str | None = None,
+    predict: Path | None = None,
     cron: str = "0 2 * * *",
     mapping: Mapping = None,
     metadata: Metadata = None,
     events: Events = None,
     pattern: Pattern = None,
 ) -> None:
-    """Run the monitoring flow on a schedule until interrupted.
+    """Run the monitoring flow, the prognosis flow, or both on a schedule until interrupted.
 
     Parameters
     ----------
     source
-        Folder of DICOM files and photos, or a text file that lists paths.
+        Folder of DICOM files and photos, or a text file that lists paths; without it nothing is monitored.
+    predict
+        TOML file that says what to predict: table, out, and as needed visits, model, horizons_years, last_visits,
+        features, mapping, origin_days. Without a model the one that the store has promoted predicts.
     cron
         When, in cron's five fields, local time.
     """
-    from longderm.flows.serve import serve_monitor
+    from longderm.flows.serve import serve_flows
+    from longderm.prognosis_job import read_job
 
-    described = _source(source, mapping, metadata, events, pattern)
-    described.require()
-    serve_monitor(store, described, _settings(None), cron)
+    described = _source(source, mapping, metadata, events, pattern) if source else None
+    if described is not None:
+        described.require()
+    serve_flows(store, described, read_job(predict) if predict else None, _settings(None), cron)
 
 
 @app.command

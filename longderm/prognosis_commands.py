@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,10 +9,18 @@ from cyclopts import App, Parameter
 
 from longderm.command_options import AsJson, AsOf, print_summary, read_settings
 from longderm.errors import UsageError
+from longderm.prognosis_descriptions import (
+    as_notes,
+    counted,
+    describe_evaluation,
+    describe_fit,
+    describe_landmarks,
+)
 
 if TYPE_CHECKING:
-    from longderm.prognosing import TableSource
-    from longderm.prognosis import SurvivalEvaluation
+    from longderm.prognosis_options import FitOptions
+    from longderm.prognosis_release import Form
+    from longderm.prognosis_sources import TableSource
 
 prognosis = App(
     name="prognosis",
@@ -38,6 +45,30 @@ FeatureDay = Annotated[
         name="--feature-day",
         help="Column of the features: when each row became known, as a date or as days from the diagnosis. "
         "acquisition_date, photo_date, date and days_from_origin are found by themselves.",
+    ),
+]
+VisitsFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--visits",
+        help="CSV or Parquet of follow-up visits: patient_id, a column of days (--visit-day), measurements. A landmark "
+        "model predicts at each of them from what was known by that day.",
+    ),
+]
+VisitDay = Annotated[
+    str | None,
+    Parameter(
+        name="--visit-day",
+        help="Column of the visits: the day of each, as a date or as days from the diagnosis. visit_date, visit_day, "
+        "acquisition_date, date and days_from_origin are found by themselves.",
+    ),
+]
+Measured = Annotated[
+    str,
+    Parameter(
+        name="--measured",
+        help="Columns of the visits that predict, with commas between; log2(area_mm2) is the binary logarithm. "
+        "NAME_date beside one says when it became known, if later than its visit.",
     ),
 ]
 Origin = Annotated[
@@ -67,7 +98,23 @@ AllEvents = Annotated[
     bool,
     Parameter(name="--all-events-are-real", negative="", help="The table holds nobody without the event, knowingly."),
 ]
-SomeStore = Annotated[str | None, Parameter(name="--store", help="Folder of a store, whose models can be named.")]
+SomeStore = Annotated[
+    str | None,
+    Parameter(
+        name="--store",
+        help="Folder of a store: its models can be named, and where none is, the one promoted in it predicts.",
+    ),
+]
+NamedModel = Annotated[
+    Path | None,
+    Parameter(
+        name="--model",
+        help="Folder of a model that `prognosis fit` wrote, or with --store the name of one in it, prognosis/VERSION.",
+    ),
+]
+LastVisits = Annotated[
+    bool, Parameter(name="--last-visits", negative="", help="Predict at the last visit of each patient only.")
+]
 Bootstraps = Annotated[int, Parameter(name="--bootstraps", help="Resamples for optimism and intervals.")]
 Seed = Annotated[int, Parameter(name="--seed", help="The same seed gives the same figures.")]
 Penalty = Annotated[float, Parameter(name="--penalty", help="Ridge on unit spread; for many image features.")]
@@ -78,8 +125,11 @@ def fit(
     table: Path,
     *,
     endpoint: OfEndpoint,
-    covariates: str,
+    covariates: str = "",
     out: Path,
+    visits: VisitsFile = None,
+    measured: Measured = "",
+    visit_day: VisitDay = None,
     features: Features = None,
     feature_day: FeatureDay = None,
     origin: Origin = None,
@@ -99,7 +149,7 @@ def fit(
     as_of: AsOf = None,
     json_: AsJson = False,
 ) -> None:
-    """Fit a Cox model to a table of patients and write it as a release: config, card, figures, hashes.
+    """Fit a Cox model, or with --visits a landmark model, to a table of patients and write it as a release.
 
     Parameters
     ----------
@@ -118,15 +168,26 @@ def fit(
     licence
         Under which licence the model may be passed on; the card says it.
     """
-    from longderm.prognosing import FitOptions, fit_table
+    from longderm.landmarking import fit_visits
+    from longderm.prognosing import fit_table
+    from longderm.prognosis_options import FitOptions
     from longderm.prognosis_release import Told
 
-    source = _source(table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of)
+    source = _source(
+        table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
+    )
     _require_bootstraps(bootstraps, 0)
     options = FitOptions(tuple(_names(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
     told = Told(data) if licence is None else Told(data, licence)
-    summary = fit_table(source, endpoint, _names(covariates), out, name, options, told)
-    print_summary(summary, json_, _describe_fit(summary))
+    if visits is not None:
+        names = _names(covariates), _names(measured)
+        summary = fit_visits(source, endpoint, *names, out, name, options, told)
+    else:
+        _require_no_visits(measured, visit_day)
+        if not _names(covariates):
+            raise UsageError("--covariates: name the columns that are to predict, such as mel_thick_mm,mel_ulcer")
+        summary = fit_table(source, endpoint, _names(covariates), out, name, options, told)
+    print_summary(summary, json_, describe_fit(summary))
 
 
 @prognosis.command
@@ -140,6 +201,9 @@ def evaluate(
     model: Path | None = None,
     horizons: str = "",
     by: str = "",
+    visits: VisitsFile = None,
+    measured: Measured = "",
+    visit_day: VisitDay = None,
     features: Features = None,
     feature_day: FeatureDay = None,
     origin: Origin = None,
@@ -158,6 +222,8 @@ def evaluate(
 ) -> None:
     """Judge models on a table: discrimination, error, calibration, corrected for optimism, side by side with the gain.
 
+    With --visits a landmark model is judged, landmark by landmark: 0, 1, 2 ... years after the diagnosis.
+
     Parameters
     ----------
     table
@@ -171,17 +237,27 @@ def evaluate(
     model
         Folder of a finished model instead, which is judged as it stands.
     horizons
-        Years with commas between; default 1,3,5,7.
+        Years with commas between; default 1,3,5,7, with --visits 3,5 (after the visit).
     by
         Columns of subgroups, with commas between.
     repeats
         Repeats of the cross-validation.
     """
-    from longderm.prognosing import FitOptions, evaluate_table
+    from longderm.prognosing import evaluate_table
     from longderm.prognosis.evaluate import HORIZONS_YEARS
+    from longderm.prognosis_options import FitOptions
 
-    source = _source(table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of)
+    source = _source(
+        table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
+    )
     _require_bootstraps(bootstraps, 2)
+    options = FitOptions((), penalty, missing, all_events_are_real, bootstraps, seed)
+    if visits is not None:
+        if clinical or image or by:
+            raise UsageError("--clinical, --image and --by are not for visits; give --covariates and --measured")
+        _evaluate_visits(source, endpoint, covariates, measured, model, horizons, options, json_)
+        return
+    _require_no_visits(measured, visit_day)
     found, notices = evaluate_table(
         source,
         endpoint,
@@ -192,23 +268,25 @@ def evaluate(
         horizons_years=_years(horizons) or HORIZONS_YEARS,
         subgroups_by=_names(by),
         repeats=repeats,
-        options=FitOptions((), penalty, missing, all_events_are_real, bootstraps, seed),
+        options=options,
     )
     print_summary(
         found.to_dict() | {"notices": list(notices)},
         json_,
-        "\n".join([*_notices(notices), *_describe_evaluation(found)]),
+        "\n".join([*as_notes(notices), *describe_evaluation(found)]),
     )
 
 
 @prognosis.command
 def predict(
-    model: Path,
-    table: Path,
-    *,
+    *tables: Path,
     out: Path,
+    model: NamedModel = None,
     store: SomeStore = None,
     horizons: str = "",
+    visits: VisitsFile = None,
+    visit_day: VisitDay = None,
+    last_visits: LastVisits = False,
     features: Features = None,
     feature_day: FeatureDay = None,
     origin: Origin = None,
@@ -221,31 +299,73 @@ def predict(
 ) -> None:
     """Predict the risk of each patient of a table, with its 95% interval, a verdict and the reasons.
 
+    A landmark model predicts at each visit of the patients. Beside the predictions lies what each decision rests on:
+    every value, threshold and rule, as Parquet, without identifiers.
+
     Parameters
     ----------
-    model
-        Folder of a model that `prognosis fit` wrote; with --store also the name of one that was added to it,
-        prognosis/VERSION.
-    table
-        CSV or Parquet with the model's covariates; outcomes are not needed. The day from which the risk counts comes
-        from origin_date (the diagnosis), or is stated by --origin.
+    tables
+        MODEL TABLE, or TABLE alone where --model names the model or a store has one promoted. TABLE: CSV or Parquet
+        with the model's covariates; outcomes are not needed. The day from which the risk counts comes from origin_date
+        (the diagnosis), or is stated by --origin.
     out
         CSV of the predictions; it holds the table's identifiers.
     horizons
         Years with commas between; default: the model's.
     """
-    from longderm.prognosing import find_model, predict_table
+    from longderm.prognosing import predict_table
+    from longderm.prognosis_choice import choose_model
 
-    source = _source(table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of)
-    folder = find_model(model, store, read_settings(None))
-    summary = predict_table(source, folder, out, _years(horizons))
+    if not 1 <= len(tables) <= 2 or (len(tables) == 2 and model is not None):
+        raise UsageError("predict: give MODEL TABLE, or TABLE with --model or a store in which a model is promoted")
+    *named, table = tables
+    source = _source(
+        table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
+    )
+    form: Form = "survival" if visits is None else "landmark"
+    chosen = choose_model(named[0] if named else model, store, read_settings(None), form)
+    summary = predict_table(source, chosen, out, _years(horizons), last_visits)
     verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in summary["verdicts"].items())
     rules = ", ".join(f"{rule} {count}" for rule, count in summary["rules"].items() if rule != "issued")
     lines = [
-        *_notices(summary["notices"]),
-        f"{summary['patients']} patients: {verdicts}" + (f" ({rules})" if rules else ""),
+        *as_notes(summary["notices"]),
+        f"{counted(summary)}: {verdicts}" + (f" ({rules})" if rules else ""),
+        f"Model: {summary['release']}",
+        f"Decisions: {summary['decisions']}",
+        f"Predictions: {summary['out']}",
     ]
-    print_summary(summary, json_, "\n".join([*lines, f"Predictions: {summary['out']}"]))
+    print_summary(summary, json_, "\n".join(lines))
+
+
+def _evaluate_visits(
+    source: TableSource,
+    endpoint: str,
+    covariates: str,
+    measured: str,
+    model: Path | None,
+    horizons: str,
+    options: FitOptions,
+    json_: bool,
+) -> None:
+    from longderm.landmarking import evaluate_visits
+    from longderm.prognosis_release import read_prognosis_release
+
+    if (model is not None) == bool(_names(measured)):
+        raise UsageError("evaluate --visits: give --measured, with --covariates if any, or --model")
+    found, notices = evaluate_visits(
+        source,
+        endpoint,
+        covariates=_names(covariates),
+        measured=_names(measured),
+        finished=read_prognosis_release(model) if model else None,
+        horizons_years=_years(horizons),
+        options=options,
+    )
+    print_summary(
+        found.to_dict() | {"notices": list(notices)},
+        json_,
+        "\n".join([*as_notes(notices), *describe_landmarks(found)]),
+    )
 
 
 def _source(
@@ -258,10 +378,12 @@ def _source(
     mapping: Path | None,
     date_order: Order | None,
     as_of: Any,
+    visits: Path | None,
+    visit_day: str | None,
 ) -> TableSource:
     from datetime import date
 
-    from longderm.prognosing import TableSource
+    from longderm.prognosis_sources import TableSource
 
     pairs = [tuple(part.strip() for part in one.split("=", 1)) for one in _names(dated_by)]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
@@ -278,7 +400,14 @@ def _source(
         tuple((pair[0], pair[1]) for pair in pairs),
         tuple(_names(time_invariant)),
         feature_day,
+        visits,
+        visit_day,
     )
+
+
+def _require_no_visits(measured: str, visit_day: str | None) -> None:
+    if measured or visit_day:
+        raise UsageError("--measured and --visit-day tell of visits; name their table by --visits")
 
 
 def _names(text: str) -> list[str]:
@@ -295,57 +424,3 @@ def _years(text: str) -> list[float]:
 def _require_bootstraps(count: int, least: int) -> None:
     if count < least or count == 1:
         raise UsageError(f"--bootstraps {count}: give 2 or more, 100 or more for an interval")
-
-
-def _notices(notices: Sequence[str]) -> list[str]:
-    return [f"Note: {notice}" for notice in notices]
-
-
-def _describe_fit(summary: dict[str, Any]) -> str:
-    lines = _notices([*summary["notices"], *summary["notes"]])
-    lines.append(f"{summary['endpoint']}: {summary['patients']} patients, {summary['events']} events")
-    for row in summary["coefficients"]:
-        lines.append(
-            f"{row['name']:<28} {row['coefficient']:>9.4f} (SE {row['standard_error']:.4f})  hazard ratio "
-            f"{row['hazard_ratio']:.2f} ({row['hazard_ratio_lower']:.2f} to {row['hazard_ratio_upper']:.2f})"
-        )
-    for name, value in sorted(summary["figures"].items()):
-        if isinstance(value, list):
-            lines.append(f"{name:<28} {value[0]:>9.3f} ({value[1]:.3f} to {value[2]:.3f})")
-        elif isinstance(value, float):
-            lines.append(f"{name:<28} {value:>9.3f}")
-    return "\n".join([*lines, f"Model: {summary['folder']} ({summary['release']})"])
-
-
-def _describe_evaluation(found: SurvivalEvaluation) -> list[str]:
-    lines = [f"{found.patients} patients, {found.events} events, {found.left_out} left out for missing values"]
-    lines += [f"Note: horizon {label} left out: {why}" for label, why in found.dropped.items()]
-    for name, model in found.models.items():
-        lines += ["", f"{name}: {', '.join(model.columns)}", *_notices(model.notes)]
-        lines += [f"  {key:<20} {_interval(one)}" for key, one in model.figures.items()]
-        for group in model.subgroups:
-            lines.append(f"  {_subgroup(group)}")
-    for gain in found.gains:
-        lines += ["", f"gain of {gain.model} over {gain.over}"]
-        lines += [
-            f"  {key:<20} {_interval(one)}"
-            for key, one in (gain.population or gain.figures).items()
-            if key != "calibration_slope"
-        ]
-        if gain.added is not None:
-            lines.append(
-                f"  likelihood ratio {gain.added.statistic:.2f} on {gain.added.df} df, p = {gain.added.p_value:.2g}"
-            )
-    return lines
-
-
-def _interval(one: Any) -> str:
-    interval = "" if round(one.upper - one.lower, 9) == 0 else f" ({one.lower:.3f} to {one.upper:.3f})"
-    return f"{one.value:8.3f}{interval}"
-
-
-def _subgroup(group: Any) -> str:
-    head = f"{group.column} {group.value}: {group.patients} patients, {group.events} events"
-    if group.insufficient or group.harrell_c is None:
-        return f"{head}, insufficient"
-    return f"{head}, C {group.harrell_c:.3f} ({group.harrell_c_lower:.3f} to {group.harrell_c_upper:.3f})"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,17 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from longderm.errors import AccessError, RefusedError, UsageError
+from longderm.errors import RefusedError, UsageError
 from longderm.governance.facts import ReleaseFact
 from longderm.governance.prognosis import CovariateFact, PrognosisFacts, decide_prognosis
 from longderm.governance.rule import Decision
 from longderm.models.releases import digest_of, problems_of
 from longderm.prognosis.course import ENDPOINTS
 from longderm.prognosis.covariates import Covariate
+from longderm.prognosis.landmark import YEARS_SINCE_ORIGIN, age_column
 from longderm.prognosis.model_matrix import missing_values
 from longderm.prognosis.patients import Patients
 from longderm.prognosis.survival_model import PER_YEAR, SurvivalModel, predict_survival
-from longderm.prognosis_release import PrognosisModel, ReadRelease
+from longderm.prognosis.visits import VISIT_DAY, VISIT_ROW
+from longderm.prognosis_output import RECORD, risk_names
+from longderm.prognosis_release import Landmark, PrognosisModel, ReadRelease
 
 #: Patients of one batch: one task of the flow.
 BATCH_ROWS = 256
@@ -38,7 +38,8 @@ LONGEST_HORIZON_YEARS = 50.0
 @dataclass(frozen=True, repr=False)
 class PatientBatch:
     """Some patients to predict for: numbers of their rows, identifiers, whether the origin is known, and a column for
-    each covariate and stratum. It holds identities: it has no repr.
+    each covariate and stratum; of a landmark model a row for each visit, with its row in the file of visits and its day
+    (None: a patient without a visit). It holds identities: it has no repr.
     """
 
     rows: tuple[int, ...]
@@ -46,19 +47,32 @@ class PatientBatch:
     lesions: tuple[str | None, ...]
     origin_known: tuple[bool, ...]
     columns: dict[str, np.ndarray]
+    visit_rows: tuple[int | None, ...] = ()
+    visit_days: tuple[float | None, ...] = ()
 
 
 def wanted_covariates(prognosis: PrognosisModel) -> tuple[Covariate, ...]:
-    """What is to be read of a table of patients: the model's covariates and its strata."""
+    """What is to be read of a table of patients: the model's covariates, but those of visits, and its strata."""
     named = {one.name for one in prognosis.covariates}
     strata = tuple(Covariate(name, name) for name in prognosis.model.outcome.strata if name not in named)
-    return (*prognosis.covariates, *strata)
+    return (*covariates_at_origin(prognosis), *strata)
+
+
+def covariates_at_origin(prognosis: PrognosisModel) -> tuple[Covariate, ...]:
+    """The model's covariates that are known at the origin: all but what a landmark model takes from visits."""
+    landmark = prognosis.landmark
+    if landmark is None:
+        return prognosis.covariates
+    return tuple(one for one in prognosis.covariates if one not in landmark.measured and one.name != YEARS_SINCE_ORIGIN)
 
 
 def batches(patients: Patients, prognosis: PrognosisModel, size: int = BATCH_ROWS) -> Iterator[PatientBatch]:
     """The patients in batches of at most `size`, in the order of the table."""
     table = patients.table
-    names = [one.name for one in wanted_covariates(prognosis)]
+    names = [one.name for one in (*prognosis.covariates, *wanted_covariates(prognosis))]
+    if prognosis.landmark is not None:
+        names += [age_column(one.name) for one in prognosis.landmark.measured]
+    of_visit = () if prognosis.landmark is None else (VISIT_ROW, VISIT_DAY)
     for start in range(0, table.num_rows, size):
         part = table.slice(start, size)
         rows, people, lesions = (tuple(part.column(n).to_pylist()) for n in ("row", "patient_id", "lesion_id"))
@@ -68,6 +82,7 @@ def batches(patients: Patients, prognosis: PrognosisModel, size: int = BATCH_ROW
             lesions,
             patients.origin_known[start : start + size],
             {name: part.column(name).to_pandas().to_numpy() for name in names},
+            *(tuple(part.column(name).to_pylist()) for name in of_visit),
         )
 
 
@@ -96,21 +111,26 @@ def require_origin(prognosis: PrognosisModel, stated: float | None) -> None:
         )
 
 
-def release_fact(release: ReadRelease, folder: Path) -> ReleaseFact:
-    """The model as governance sees it now: its files may have been changed since it was read."""
+def release_fact(release: ReadRelease, folder: Path, approved_digest: str | None = None) -> ReleaseFact:
+    """The model as governance sees it now: its files may have been changed since it was read, or approved."""
     found = problems_of(folder) if folder.is_dir() else ["it is gone"]
     now = "; ".join(found) if found else digest_of(folder)
-    return ReleaseFact(name=release.name, digest=now, approved_digest=release.digest)
+    return ReleaseFact(name=release.name, digest=now, approved_digest=approved_digest or release.digest)
 
 
 def predict_batch(
-    release: ReadRelease, fact: ReleaseFact, batch: PatientBatch, horizons_years: Sequence[float]
+    release: ReadRelease,
+    fact: ReleaseFact,
+    batch: PatientBatch,
+    horizons_years: Sequence[float],
+    approved: bool | None = None,
 ) -> list[dict[str, Any]]:
-    """A row of output for each patient: identifiers, verdict, rule, reasons, and the risk at each horizon with its 95%
-    interval, or None where it is withheld. Pure; a patient's row does not depend on the batch.
+    """A row of output for each patient, or visit: identifiers, verdict, rule, reasons, the risk at each horizon with
+    its 95% interval, or None where it is withheld, and under `RECORD` what the decision rests on. Pure; a row does not
+    depend on the batch. `approved`: see `PrognosisFacts`.
     """
     prognosis = release.prognosis
-    facts = [_facts(prognosis, fact, batch, index, horizons_years) for index in range(len(batch.rows))]
+    facts = [_facts(prognosis, fact, approved, batch, index, horizons_years) for index in range(len(batch.rows))]
     decisions = [decide_prognosis(one) for one in facts]
     issued = np.array([one.verdict.startswith("issued") for one in decisions], np.bool_)
     risks = np.full((len(batch.rows), len(horizons_years), 3), np.nan)
@@ -125,39 +145,14 @@ def predict_batch(
     ]
 
 
-def output_columns(horizons_years: Sequence[float]) -> list[str]:
-    """The columns of the output, in order."""
-    risks = [name for year in horizons_years for name in _risk_names(year)]
-    return ["row", "patient_id", "lesion_id", "verdict", "rule", "reasons", *risks, "endpoint", "release", "digest"]
-
-
-def write_predictions(path: Path, rows: Sequence[dict[str, Any]], horizons_years: Sequence[float]) -> None:
-    """Write the rows as CSV (UTF-8), whole or not at all. Raises AccessError, UsageError."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, output_columns(horizons_years), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    part = path.with_name(f".{path.name}.part")
-    if path.is_dir():
-        raise UsageError("--out is a folder; name the file of the predictions")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text.getvalue(), encoding="utf-8")
-        part.replace(path)
-    except OSError:
-        raise AccessError("the predictions cannot be written; check the folder and its permissions") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
 def summarise(rows: Sequence[dict[str, Any]], release: ReadRelease, notices: Sequence[str]) -> dict[str, Any]:
     """Counts by verdict and by rule, for people and machines; no identifier. `notices` of outcomes are left out."""
     return {
         "release": release.name,
         "digest": release.digest,
         "endpoint": release.prognosis.endpoint,
-        "patients": len(rows),
+        "patients": len({row["row"] for row in rows}),
+        "predictions": len(rows),
         "verdicts": dict(sorted(Counter(row["verdict"] for row in rows).items())),
         "rules": dict(sorted(Counter(row["rule"] for row in rows).items())),
         "notices": [one for one in notices if one.partition(":")[0] not in ENDPOINTS],
@@ -165,9 +160,14 @@ def summarise(rows: Sequence[dict[str, Any]], release: ReadRelease, notices: Seq
 
 
 def _facts(
-    prognosis: PrognosisModel, fact: ReleaseFact, batch: PatientBatch, index: int, horizons: Sequence[float]
+    prognosis: PrognosisModel,
+    fact: ReleaseFact,
+    approved: bool | None,
+    batch: PatientBatch,
+    index: int,
+    horizons: Sequence[float],
 ) -> PrognosisFacts:
-    model = prognosis.model
+    model, landmark = prognosis.model, prognosis.landmark
     stratum = _stratum(model, batch, index)
     thickness = [one for one in prognosis.covariates if one.is_thickness]
     units = sorted({one.unit for one in thickness}, key=lambda unit: unit == "mm")  # one in another unit is told first
@@ -177,17 +177,31 @@ def _facts(
         origin_known=batch.origin_known[index],
         uses_thickness=bool(thickness),
         thickness_unit=units[0] if units else None,
-        covariates=tuple(_covariate(model, one, batch, index) for one in prognosis.covariates),
+        covariates=(
+            *(_covariate(model, one, batch, index) for one in prognosis.covariates),
+            *([] if landmark is None else _ages(landmark, batch, index)),
+        ),
         stratum_known=stratum is not None,
         releases=(fact,),
-        events=model.fit.events,
+        events=prognosis.events,
         coefficients=len(model.terms),
         competing_events=prognosis.competing_events,
         horizons_years=tuple(horizons),
         first_event_years=None if baseline is None else float(baseline.times[0]) / per_year,
         followed_years=None if baseline is None else baseline.last / per_year,
         penalised=model.fit.penalty > 0,
+        approved=approved,
+        uses_visits=landmark is not None,
+        visit_days=None if landmark is None else batch.visit_days[index],
     )
+
+
+def _ages(landmark: Landmark, batch: PatientBatch, index: int) -> Iterator[CovariateFact]:
+    """How old what was known at the visit is; older than any in training is another model's case."""
+    for one, oldest in zip(landmark.measured, landmark.oldest_days, strict=True):
+        age = batch.columns[age_column(one.name)][index : index + 1]
+        if not missing_values(age)[0]:
+            yield CovariateFact(name=f"days since {one.source}", value=float(age[0]), low=0.0, high=oldest)
 
 
 def _covariate(model: SurvivalModel, one: Covariate, batch: PatientBatch, index: int) -> CovariateFact:
@@ -234,13 +248,13 @@ def _output(
         "lesion_id": batch.lesions[index],
         "verdict": decision.verdict,
         "rule": decision.rule,
+        "rules_fired": "; ".join(decision.rules_fired),
         "reasons": "; ".join(decision.reasons),
     }
+    if batch.visit_days:
+        row |= {"visit_row": batch.visit_rows[index], "visit_day": batch.visit_days[index]}
     for year, values in zip(horizons, risks, strict=True):
-        for name, value in zip(_risk_names(year), values.tolist(), strict=True):
+        for name, value in zip(risk_names(year), values.tolist(), strict=True):
             row[name] = round(value, RISK_DECIMALS) if np.isfinite(value) else None
-    return row | {"endpoint": release.prognosis.endpoint, "release": release.name, "digest": release.digest}
-
-
-def _risk_names(year: float) -> tuple[str, str, str]:
-    return f"risk_{year:g}y", f"risk_{year:g}y_lower", f"risk_{year:g}y_upper"
+    told = {"endpoint": release.prognosis.endpoint, "release": release.name, "digest": release.digest}
+    return row | told | {RECORD: decision}

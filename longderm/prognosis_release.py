@@ -5,19 +5,38 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from longderm.errors import AccessError, LongdermError, RefusedError, SourceNotFoundError, UsageError
 from longderm.models.kinds import card_title
 from longderm.models.releases import digest_of, problems_of, split_name, write_hashes
 from longderm.prognosis.covariates import Covariate
-from longderm.prognosis.model_json import ModelFormatError, model_from_json, model_to_json
+from longderm.prognosis.errors import ModelFormatError
+from longderm.prognosis.model_json import model_from_json, model_to_json
 from longderm.prognosis.survival_model import PER_YEAR, SurvivalModel
 
 KIND = "prognosis"
+
+T = TypeVar("T")
+
+
+#: What a release of this kind may hold.
+Form = Literal["survival", "landmark", "metastasis"]
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """What a landmark model has beyond a survival model: the covariates measured at visits, how old the oldest value of
+    each was in training (days), how far it looks ahead, and the visits that it was fitted to.
+    """
+
+    measured: tuple[Covariate, ...]
+    oldest_days: tuple[float, ...]
+    look_ahead_years: float
+    visits: int
 
 
 @dataclass(frozen=True)
@@ -25,8 +44,8 @@ class PrognosisModel:
     """What a release of kind prognosis holds.
 
     `model`: of `covariates`, for `endpoint`, counted from `origin_days` after the diagnosis; `horizons_years`: those
-    that its follow-up covers, at which it was judged; `patients`, `events`, `competing_events` behind it; `figures` by
-    name: a number, or [value, lower, upper].
+    that its follow-up covers, at which it was judged; `patients`, `events` (patients who had it), `competing_events`
+    behind it; `figures` by name: a number, or [value, lower, upper]; `landmark`: None for one that predicts once.
     """
 
     model: SurvivalModel
@@ -38,6 +57,12 @@ class PrognosisModel:
     events: int
     competing_events: int
     figures: Mapping[str, Any]
+    landmark: Landmark | None = None
+
+    @property
+    def form(self) -> Form:
+        """Whether it predicts once, from the origin, or at each visit."""
+        return "survival" if self.landmark is None else "landmark"
 
     def followed_years(self, stratum: int) -> float:
         """The end of the follow-up of a stratum of the training, by its place in `model.strata`."""
@@ -66,14 +91,24 @@ def write_prognosis_release(folder: Path, name: str, prognosis: PrognosisModel, 
 
     Raises UsageError for a folder that is not empty or a name of another kind, AccessError.
     """
+    return write_release(folder, name, to_config(prognosis), prognosis.figures, card(name, prognosis, told))
+
+
+def write_release(
+    folder: Path, name: str, config: Mapping[str, Any], figures: Mapping[str, Any], card_text: str
+) -> str:
+    """Write the files of a release of this kind into a new or empty folder, whole or not at all; returns its digest.
+
+    Raises UsageError for a folder that is not empty or a name of another kind, AccessError.
+    """
     require_name(name)
     require_new(folder)
     part = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
     try:
         part.mkdir(parents=True)
-        _write_json(part / "config.json", to_config(prognosis))
-        _write_json(part / "figures.json", dict(prognosis.figures))
-        (part / "card.md").write_text(card(name, prognosis, told), encoding="utf-8")
+        _write_json(part / "config.json", config)
+        _write_json(part / "figures.json", figures)
+        (part / "card.md").write_text(card_text, encoding="utf-8")
         write_hashes(part)
         if folder.is_dir():
             folder.rmdir()
@@ -90,6 +125,14 @@ def read_prognosis_release(folder: Path) -> ReadRelease:
 
     Raises SourceNotFoundError, RefusedError (files that are not what they were, or no release of this kind).
     """
+    name, config, figures = read_release_files(folder)
+    return ReadRelease(name, digest_of(folder), read_config(name, lambda: from_config(config, figures)))
+
+
+def read_release_files(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Name, config and figures of a release of this kind, of whatever form, after checking every file against its
+    hashes. Raises SourceNotFoundError, RefusedError.
+    """
     if not folder.is_dir():
         raise SourceNotFoundError(f"{folder} is no folder; name the folder of a model that `prognosis fit` wrote")
     problems = problems_of(folder)
@@ -98,10 +141,20 @@ def read_prognosis_release(folder: Path) -> ReadRelease:
     name = card_title(folder)
     if name is None or split_name(name)[0] != KIND:
         raise RefusedError(f"model {folder.name}: card.md must begin with '# {KIND}/VERSION'; it is no such release")
+
+    def read() -> tuple[dict[str, Any], dict[str, Any]]:
+        config, figures = (
+            json.loads((folder / file).read_text(encoding="utf-8")) for file in ("config.json", "figures.json")
+        )
+        return dict(config), dict(figures)
+
+    return (name, *read_config(name, read))
+
+
+def read_config(name: str, read: Callable[[], T]) -> T:
+    """What `read` makes of a release's config. Raises RefusedError where that is damaged."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-        return ReadRelease(name, digest_of(folder), from_config(config, figures))
+        return read()
     except ModelFormatError as error:
         raise RefusedError(f"model {name}: {error}") from None
     except (ValueError, KeyError, TypeError, OSError) as error:
@@ -126,6 +179,8 @@ def to_config(prognosis: PrognosisModel) -> dict[str, Any]:
     rows = {row["name"]: row for row in model.summary()}
     return {
         "kind": KIND,
+        "form": prognosis.form,
+        "landmark": None if prognosis.landmark is None else _landmark_to_config(prognosis.landmark),
         "endpoint": prognosis.endpoint,
         "origin_days": prognosis.origin_days,
         "horizons_years": list(prognosis.horizons_years),
@@ -159,10 +214,9 @@ def to_config(prognosis: PrognosisModel) -> dict[str, Any]:
 
 def from_config(config: Mapping[str, Any], figures: Mapping[str, Any]) -> PrognosisModel:
     """The model of a config.json. Raises ModelFormatError, KeyError, TypeError, ValueError for one that is damaged."""
-    covariates = tuple(
-        Covariate(str(one["name"]), str(one["source"]), str(one["unit"]), bool(one["log2"]))
-        for one in config["covariates"]
-    )
+    if config.get("form") == "metastasis":
+        raise ModelFormatError("it tells of metastasis, not of survival: predict with longderm.prognosis")
+    covariates = tuple(map(_covariate, config["covariates"]))
     model = model_from_json(config["model"])
     if {one.name for one in covariates} < set(model.covariates):
         raise ModelFormatError("config.json does not tell of all covariates of its model")
@@ -176,27 +230,42 @@ def from_config(config: Mapping[str, Any], figures: Mapping[str, Any]) -> Progno
         int(config["events"]),
         int(config["competing_events"]),
         figures,
+        _landmark_from_config(config),
     )
 
 
 def card(name: str, prognosis: PrognosisModel, told: Told) -> str:
     """card.md: what the model is for, what it rests on, and where it ends."""
-    model, fit = prognosis.model, prognosis.model.fit
-    per = fit.events / len(model.terms)
+    model, fit, landmark = prognosis.model, prognosis.model.fit, prognosis.landmark
+    per = prognosis.events / len(model.terms)
     table = [
         f"| {_cell(row['name'])} | {row['coefficient']:.4g} | {row['standard_error']:.3g} | {row['hazard_ratio']:.3g} "
         f"({row['hazard_ratio_lower']:.3g} to {row['hazard_ratio_upper']:.3g}) | {low:.4g} to {high:.4g} |"
         for row, (low, high) in zip(model.summary(), model.ranges, strict=True)
     ]
     origin = "the diagnosis" if prognosis.origin_days == 0 else f"day {prognosis.origin_days:g} after the diagnosis"
+    what, visits = "Cox model", ""
+    if landmark:
+        what, visits = "Landmark model (Cox, all visits together)", f"{landmark.visits} visits of "
+        origin = "each follow-up visit on and made from what was known by then"
     limits = [
-        "Not validated elsewhere: figures below are of the patients that it was fitted to, corrected for optimism "
-        "(all but apparent_c). Judge it on your own patients first (`longderm prognosis evaluate`, --model).",
-        f"Outside the ranges of the table, past {min(b.last for b in fit.baseline):g} days of follow-up, and for "
+        "Not validated elsewhere: figures below are of the patients that it was fitted to, "
+        + ("each judged by a model that had not seen them" if landmark else "corrected for optimism")
+        + " (all but apparent_c). Judge it on your own patients first (`longderm prognosis evaluate`, --model).",
+        f"Outside the ranges of the table, past {min(b.last for b in fit.baseline):g} days "
+        f"{'after the visit' if landmark else 'of follow-up'}, and for "
         "patients unlike those, it says nothing, and predictions are withheld.",
-        f"{fit.events} events for {len(model.terms)} coefficients ({per:.1f} each; 10 are the least).",
+        f"{prognosis.events} patients with the event for {len(model.terms)} coefficients ({per:.1f} each; 10 are the "
+        "least).",
         "config.json holds no identifier, but the days of the single events: share it as you would share them.",
     ]
+    if landmark:
+        pairs = zip(landmark.measured, landmark.oldest_days, strict=True)
+        oldest = ", ".join(f"{_cell(one.source)} {days:g} days" for one, days in pairs)
+        limits.append(
+            "A value that was not measured at a visit is the last one before it; where that is older than any in "
+            f"training ({oldest}) nothing is predicted."
+        )
     if prognosis.competing_events:
         limits.append(
             f"{prognosis.competing_events} patients died of another cause first and count as censored: risks are those "
@@ -211,9 +280,9 @@ def card(name: str, prognosis: PrognosisModel, told: Told) -> str:
         [
             f"# {name}",
             "",
-            f"Cox model of the risk of the event of endpoint {prognosis.endpoint}, counted from {origin}, fitted to "
-            f"{prognosis.patients} patients of whom {prognosis.events} had it. It advises a clinician and is no "
-            "diagnosis.",
+            f"{what} of the risk of the event of endpoint {prognosis.endpoint}, counted from {origin}, fitted to "
+            f"{visits}{prognosis.patients} patients of whom {prognosis.events} had it. It advises a clinician and is "
+            "no diagnosis.",
             "",
             "## Intended use",
             "",
@@ -222,7 +291,8 @@ def card(name: str, prognosis: PrognosisModel, told: Told) -> str:
             "",
             "## Data",
             "",
-            f"Data: {_line(told.data)}. {model.left_out} rows were left out for missing values.",
+            f"Data: {_line(told.data)}. {model.left_out} {'visits' if landmark else 'rows'} were left out for missing "
+            "values.",
             "",
             f"Licence: {_line(told.licence)}.",
             "",
@@ -236,7 +306,7 @@ def card(name: str, prognosis: PrognosisModel, told: Told) -> str:
             "",
             "## Figures",
             "",
-            *(f"- {key}: {_figure(value)}" for key, value in sorted(prognosis.figures.items())),
+            *_figure_lines(prognosis.figures),
             "",
             "## Limits",
             "",
@@ -244,6 +314,38 @@ def card(name: str, prognosis: PrognosisModel, told: Told) -> str:
             *(f"- {_line(note)}" for note in model.notes),
             "",
         ]
+    )
+
+
+def _covariate(one: Mapping[str, Any]) -> Covariate:
+    return Covariate(str(one["name"]), str(one["source"]), str(one["unit"]), bool(one["log2"]))
+
+
+def _landmark_to_config(landmark: Landmark) -> dict[str, Any]:
+    return {
+        "measured": [
+            {"name": one.name, "source": one.source, "unit": one.unit, "log2": one.log2, "oldest_days": oldest}
+            for one, oldest in zip(landmark.measured, landmark.oldest_days, strict=True)
+        ],
+        "look_ahead_years": landmark.look_ahead_years,
+        "visits": landmark.visits,
+    }
+
+
+def _landmark_from_config(config: Mapping[str, Any]) -> Landmark | None:
+    """None where a config says that it is no landmark model, or is older than these."""
+    found = config.get("landmark")
+    if config.get("form", "survival") not in ("survival", "landmark") or (found is None) != (
+        config.get("form", "survival") == "survival"
+    ):
+        raise ModelFormatError("config.json is of a form that this longderm does not know")
+    if found is None:
+        return None
+    return Landmark(
+        tuple(map(_covariate, found["measured"])),
+        tuple(float(one["oldest_days"]) for one in found["measured"]),
+        float(found["look_ahead_years"]),
+        int(found["visits"]),
     )
 
 
@@ -269,6 +371,18 @@ def _line(text: str) -> str:
 
 def _years(horizons: Sequence[float]) -> str:
     return ", ".join(f"{year:g}" for year in horizons) + " years"
+
+
+def _figure_lines(figures: Mapping[str, Any]) -> list[str]:
+    """A line for each figure; those of the landmarks under a line of theirs."""
+    lines = [f"- {key}: {_figure(value)}" for key, value in sorted(figures.items()) if not isinstance(value, dict)]
+    for key, value in sorted(figures.items()):
+        if isinstance(value, dict):
+            lines.append(f"- {key}")
+            for label, found in sorted(value.items()):
+                told = ", ".join(f"{name} {_figure(one)}" for name, one in sorted(found.items()))
+                lines.append(f"  - {label}: {told}")
+    return lines
 
 
 def _figure(value: Any) -> str:

@@ -94,6 +94,7 @@ def add(
 
     settings, opened = read_settings(as_of), _open(store)
     assert opened is not None
+    _require_readable(folder)
     row = add_release(folder, settings, opened, _who(by, reason, settings))
     print_summary(row, json_, f"{row['to_release']} added; `longderm registry promote` makes it the one in use")
 
@@ -126,7 +127,7 @@ def rollback(
     Parameters
     ----------
     kind
-        Kind of release: segmentation, quality or change.
+        Kind of release: segmentation, quality, change or prognosis.
     """
     from longderm.models.registry import roll_back
 
@@ -134,6 +135,18 @@ def rollback(
     assert opened is not None
     row = roll_back(kind, settings, opened, _who(by, reason, settings))
     print_summary(row, json_, _moved(row))
+
+
+def _require_readable(folder: Path) -> None:
+    """A prognosis release must be one that predictions can be made from. Raises RefusedError where it is not."""
+    from longderm.models.kinds import card_title
+
+    if (card_title(folder) or "").startswith("prognosis/"):
+        from longderm.metastasis_release import FORM, read_metastasis_release
+        from longderm.prognosis_release import read_prognosis_release, read_release_files
+
+        _, config, _ = read_release_files(folder)
+        (read_metastasis_release if config.get("form") == FORM else read_prognosis_release)(folder)
 
 
 def _open(store: str | None) -> Store | None:
@@ -156,7 +169,7 @@ def _who(by: str | None, reason: str, settings: Settings) -> Who:
 
 
 def _moved(row: dict[str, Any]) -> str:
-    text = f"{row['from_release']} -> {row['to_release']}"
+    text = f"{row['from_release'] or 'none'} -> {row['to_release'] or 'none'}"
     if row["overridden_by_setting"]:
         text += f"; a setting names {row['overridden_by_setting']}, which is used all the same"
     return text
@@ -164,7 +177,9 @@ def _moved(row: dict[str, Any]) -> str:
 
 def _decision(row: dict[str, Any]) -> str:
     before = f"{row['from_release']} -> " if row["from_release"] else ""
-    return f"{row['as_of']} {row['action']} {before}{row['to_release']} by {row['decided_by']}: {row['reason']}"
+    return (
+        f"{row['as_of']} {row['action']} {before}{row['to_release'] or 'none'} by {row['decided_by']}: {row['reason']}"
+    )
 
 
 def _figure(value: Any) -> str:

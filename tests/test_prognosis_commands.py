@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from longderm.cli import main
-from longderm.models.releases import write_hashes
+from longderm.models.releases import load_release, write_hashes
 from longderm.prognosis import fit_survival, predict_survival
 from longderm.simulate.cohort import simulate_cohort
 
@@ -229,21 +229,53 @@ def test_a_model_whose_files_were_touched_is_refused(longderm, write, model, tmp
     assert not (tmp_path / "p").exists()
 
 
-def test_a_model_that_was_added_to_a_store_can_be_named(longderm, write, model, tmp_path):
+def test_a_model_that_was_added_to_a_store_predicts_once_it_is_promoted(longderm, write, model, tmp_path):
     from longderm.store import Store
 
-    Store.create(tmp_path / "store", "key-1")
-    assert longderm("registry", "add", model, "--store", tmp_path / "store")[0] == 0
-    assert "prognosis/0.1.0" in longderm("registry", "list", "--store", tmp_path / "store")[1]
-    assert longderm("registry", "verify", "--store", tmp_path / "store")[0] == 0
-    assert "harrell_c" in longderm("registry", "show", "prognosis/0.1.0", "--store", tmp_path / "store")[1]
-    table = write(NEW.head(9))
-    for one in (model, "prognosis/0.1.0"):
-        named = ("prognosis", "predict", one, table, "--store", tmp_path / "store", "--out")
-        assert longderm(*named, tmp_path / f"{len(str(one))}.csv")[0] == 0
-    by_folder, by_name = (read(path) for path in sorted(tmp_path.glob("[0-9]*.csv")))
-    assert by_folder == by_name
-    assert longderm("prognosis", "predict", "prognosis/7", table, "--store", tmp_path / "store", "--out", "p")[0] == 2
+    store, table, out = tmp_path / "store", write(NEW.head(9)), tmp_path / "p.csv"
+    Store.create(store, "key-1")
+    assert longderm("registry", "add", model, "--store", store)[0] == 0
+    assert "prognosis/0.1.0" in longderm("registry", "list", "--store", store)[1]
+    assert longderm("registry", "verify", "--store", store)[0] == 0
+    assert "harrell_c" in longderm("registry", "show", "prognosis/0.1.0", "--store", store)[1]
+    named = ("prognosis", "predict", "prognosis/0.1.0", table, "--store", store, "--out", out)
+    promoted = ("prognosis", "predict", table, "--store", store, "--out", out)
+    assert longderm(*named)[0] == 0
+    assert {row["rule"] for row in read(out)} == {"not_approved"}
+    status, _, complaint = longderm(*promoted)
+    assert status == 3 and "no survival model is promoted" in complaint
+
+    longderm("registry", "promote", "prognosis/0.1.0", "--store", store, "--reason", "judged on our own patients")
+    found = []
+    for arguments in (named, promoted):
+        assert longderm(*arguments)[0] == 0
+        found.append(read(out))
+    assert found[0] == found[1] and not any("approval" in row["rules_fired"] for row in found[0])
+    assert longderm("prognosis", "predict", model, table, "--out", out)[0] == 0
+    by_folder = read(out)
+    risks = [name for name in by_folder[0] if name.startswith("risk_")]
+    assert [[row[name] for name in risks] for row in by_folder] == [[row[name] for name in risks] for row in found[0]]
+    assert all("approval_unknown" in row["rules_fired"] for row in by_folder)
+    absent = ("prognosis", "predict", "prognosis/7", table, "--store", store, "--out", out)
+    assert longderm(*absent)[0] == 2
+
+
+def test_a_promoted_model_whose_files_were_changed_is_refused(longderm, write, model, tmp_path):
+    from longderm.store import Store
+
+    store, table = tmp_path / "store", write(NEW.head(3))
+    Store.create(store, "key-1")
+    longderm("registry", "add", model, "--store", store)
+    longderm("registry", "promote", "prognosis/0.1.0", "--store", store, "--reason", "good")
+    held = store / "releases" / "prognosis" / "0.1.0"
+    (held / "figures.json").write_text("{}")
+    write_hashes(held)  # its files agree with its hashes again, but are not those that were promoted
+    load_release.cache_clear()  # as in another process
+    arguments = ("--store", store, "--out", tmp_path / "p.csv")
+    assert longderm("prognosis", "predict", table, *arguments)[0] == 3
+    assert longderm("prognosis", "predict", "prognosis/0.1.0", table, *arguments)[0] == 0
+    assert {row["rule"] for row in read(tmp_path / "p.csv")} == {"model_release"}
+    assert longderm("registry", "verify", "--store", store)[0] == 3
 
 
 def test_the_published_coefficients_of_odense_come_out_of_the_command(longderm, shared_data, tmp_path):
@@ -287,6 +319,10 @@ FAILURES = {
     "negative times": (SMALL.assign(time_days=-SMALL.time_days), "before the origin"),
     "an event on day 0": (SMALL.assign(time_days=SMALL.time_days * (1 - SMALL.event)), "nothing to predict"),
     "missing values": (SMALL.assign(age=[None, *SMALL.age[1:]]), "1 of 40 patients"),
+    "thousands separators of a covariate": (
+        SMALL.assign(image_score=[f"{1000 + n:,}" for n in range(len(SMALL))]),
+        "thousands separator",
+    ),
     "a column that is not there": (SMALL.drop(columns="image_score"), "the table has none"),
     "no outcome": (SMALL.drop(columns=["time_days", "event"]), "give its times and events"),
 }
@@ -308,6 +344,15 @@ def test_whatever_a_spreadsheet_holds_ends_in_a_list_of_what_to_mend(longderm, w
     assert words in complaint
     assert not any(patient in complaint for patient in SMALL.patient_id)
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("table", [SMALL.head(9).assign(event=[1] + [0] * 8), SMALL.assign(time_days=200)])
+def test_what_is_too_little_to_judge_is_a_list_too(longderm, write, table):
+    arguments = ("--endpoint", "stated", "--covariates", "age", "--bootstraps", "2")
+    status, printed, complaint = longderm("prognosis", "evaluate", write(table), *arguments)
+    assert status == 2 and not printed
+    head, *problems = complaint.splitlines()
+    assert head == "longderm: the outcomes table has 1 problem to mend:" and problems[0].startswith("- ")
 
 
 def test_a_table_as_words_for_a_number_is_a_list_for_predict_too(longderm, write, model, tmp_path):

@@ -11,9 +11,12 @@ import pytest
 from longderm.errors import LongdermError, RefusedError, UsageError
 from longderm.models.kinds import check_release
 from longderm.models.registry import Who, add_release, list_registry, show_release, verify_registry
-from longderm.models.releases import problems_of, write_hashes
-from longderm.prognosing import FitOptions, TableSource, fit_table, predict_table
+from longderm.models.releases import digest_of, problems_of, write_hashes
+from longderm.prognosing import fit_table, predict_table
+from longderm.prognosis_choice import ChosenModel
+from longderm.prognosis_options import FitOptions
 from longderm.prognosis_release import Told, read_prognosis_release, to_config, write_prognosis_release
+from longderm.prognosis_sources import TableSource
 from longderm.settings import Settings
 from longderm.simulate.cohort import simulate_cohort
 from longderm.store import Store
@@ -103,7 +106,8 @@ def test_the_registry_adds_shows_and_verifies_it(release, tmp_path):
 
 
 def test_competing_deaths_are_a_caveat_of_every_risk(release, table, tmp_path):
-    summary = predict_table(TableSource(table, as_of=date(2026, 1, 1)), release, tmp_path / "p.csv")
+    chosen = ChosenModel(release, True, digest_of(release))
+    summary = predict_table(TableSource(table, as_of=date(2026, 1, 1)), chosen, tmp_path / "p.csv")
     assert set(summary["verdicts"]) == {"issued_with_caveat"} and set(summary["rules"]) == {"competing_events"}
 
 
@@ -111,7 +115,7 @@ def test_a_stratum_that_was_not_in_training_is_withheld(release, table, tmp_path
     patients = pd.read_csv(table).head(3)
     patients["sex"] = ["female", None, "male"]
     patients.to_csv(tmp_path / "t.csv", index=False)
-    predict_table(TableSource(tmp_path / "t.csv"), release, tmp_path / "p.csv")
+    predict_table(TableSource(tmp_path / "t.csv"), ChosenModel(release), tmp_path / "p.csv")
     assert pd.read_csv(tmp_path / "p.csv")["rule"].tolist() == [
         "competing_events",
         "stratum_unknown",

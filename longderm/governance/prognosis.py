@@ -6,18 +6,19 @@ issued whole, at all horizons asked for, or not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longderm.governance.facts import ReleaseFact
-from longderm.governance.record import record_rules
+from longderm.governance.record import record_rules, record_thresholds, record_values
 from longderm.governance.rule import Decision, Rule, ask, outcome
 
 #: Events per coefficient below which coefficients are unsteady and figures optimistic (Peduzzi et al., J Clin Epidemiol
 #: 1995, doi 10.1016/0895-4356(95)00510-2; that more are no licence: Riley et al., Stat Med 2019, doi 10.1002/sim.7992).
 EVENTS_PER_COEFFICIENT_GOOD = 10.0
-#: Values are compared with the range of training after rounding to so many significant digits, so that a value that was
-#: in training lies within it however it was stored (a table's 0.8 is not the 0.8 of a sum).
-RANGE_DIGITS = 9
+#: Facts are rounded to so many significant digits before any rule sees them, so that a value that was in training lies
+#: within its range however it was stored (a table's 0.8 is not the 0.8 of a sum), and so that what a decision records
+#: is what it was made of.
+FACT_DIGITS = 9
 #: The one unit that a Breslow thickness may be in: AJCC 8 states it in mm.
 THICKNESS_UNIT = "mm"
 
@@ -46,7 +47,9 @@ class PrognosisFacts:
     stratum was in training (True where the model has none); releases: the model's, with the digest that its files had
     when it was named; events, coefficients: behind the model; competing_events: patients who had another event that
     made this one impossible; horizons_years: asked for; first_event_years, followed_years: the first event and the end
-    of follow-up in training (in the patient's stratum); penalised: the model was fitted under a penalty.
+    of follow-up in training (in the patient's stratum); penalised: the model was fitted under a penalty; approved: the
+    model is of the registry or stands promoted in the store, None where it was named by its folder; uses_visits: it
+    predicts from a visit, which was visit_days after the origin.
     """
 
     origin_known: bool | None
@@ -62,15 +65,21 @@ class PrognosisFacts:
     first_event_years: float | None
     followed_years: float | None
     penalised: bool = False
+    approved: bool | None = None
+    uses_visits: bool = False
+    visit_days: float | None = None
 
 
 def decide_prognosis(facts: PrognosisFacts) -> Decision:
-    """Decide whether a patient's risk may be issued. Pure: same facts, same decision. `flagged` is False always: what
-    a risk calls for is the clinician's."""
+    """Decide whether a patient's risk may be issued. Pure: same facts, same decision, byte for byte; the facts that it
+    records give it again. `flagged` is False always: what a risk calls for is the clinician's."""
+    settled = _settled(facts)
     return outcome(
-        ask(PROGNOSIS_RULES, facts),
+        ask(PROGNOSIS_RULES, settled),
         flagged=False,
         summary=(),
+        facts=record_values(settled, FACT_DIGITS),
+        thresholds=record_thresholds(PROGNOSIS_RULES, settled, FACT_DIGITS),
         rules_hash=record_rules(PROGNOSIS_RULES),
         releases=tuple(f"{release.name}:{release.digest}" for release in facts.releases),
     )
@@ -88,11 +97,28 @@ def _model_release(facts: PrognosisFacts) -> str | None:
     return None
 
 
+def _not_approved(facts: PrognosisFacts) -> str | None:
+    """A model that a store holds must stand promoted in it."""
+    if facts.approved is not False:
+        return None  # one that was named by its folder has a caveat of its own
+    names = ", ".join(release.name for release in facts.releases)
+    return f"model {names or 'of the store'} is not promoted in this store"
+
+
 def _origin_unknown(facts: PrognosisFacts) -> str | None:
     """The day from which the risk counts must be known."""
     if facts.origin_known:
         return None
     return "not known from which day the risk counts: give origin_date, or state --origin"
+
+
+def _visit_unknown(facts: PrognosisFacts) -> str | None:
+    """A landmark model predicts from a visit, whose day must be known and not lie before the origin."""
+    if not facts.uses_visits:
+        return None
+    if facts.visit_days is None:
+        return "no visit is known from which the risk could count"
+    return None if facts.visit_days >= 0 else f"the visit is {-facts.visit_days:g} days before the origin"
 
 
 def _thickness_unit(facts: PrognosisFacts) -> str | None:
@@ -123,7 +149,7 @@ def _outside_training(facts: PrognosisFacts) -> str | None:
                 reasons.append(f"{one.name} {_short(one.value)} was not in training")
         elif one.low is None or one.high is None:
             reasons.append(f"{one.name}: not known on what range the model was fitted")
-        elif not _rounded(one.low) <= _rounded(one.value) <= _rounded(one.high):
+        elif not one.low <= one.value <= one.high:
             reasons.append(f"{one.name} {one.value:g} outside the training's {one.low:g} to {one.high:g}")
     return "; ".join(reasons) or None
 
@@ -187,8 +213,35 @@ def _penalised(facts: PrognosisFacts) -> str | None:
     return "fitted under a penalty: the interval is too narrow" if facts.penalised else None
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{RANGE_DIGITS}g}")
+def _approval_unknown(facts: PrognosisFacts) -> str | None:
+    """A model that is named by its folder was approved by nobody whose word a store keeps."""
+    if facts.approved is not None:
+        return None
+    return "the model was named by its folder, not promoted in a store: nobody's approval is on record"
+
+
+def _settled(facts: PrognosisFacts) -> PrognosisFacts:
+    """The facts as rules see them and records hold them; what is not finite is not known."""
+    return replace(
+        facts,
+        covariates=tuple(
+            replace(
+                one,
+                value=one.value if isinstance(one.value, str) else _rounded(one.value),
+                low=_rounded(one.low),
+                high=_rounded(one.high),
+            )
+            for one in facts.covariates
+        ),
+        horizons_years=tuple(year for one in facts.horizons_years if (year := _rounded(one)) is not None),
+        first_event_years=_rounded(facts.first_event_years),
+        followed_years=_rounded(facts.followed_years),
+        visit_days=_rounded(facts.visit_days),
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or value - value != 0.0 else float(f"{value:.{FACT_DIGITS}g}")
 
 
 def _short(text: str) -> str:
@@ -198,10 +251,12 @@ def _short(text: str) -> str:
 #: The rules for a prediction, in order; the first that withholds decides.
 PROGNOSIS_RULES: tuple[Rule, ...] = (
     Rule("abstained", _model_release),
+    Rule("abstained", _not_approved),
     Rule("abstained", _origin_unknown),
+    Rule("abstained", _visit_unknown, {"visit_days_least": 0.0}),
     Rule("abstained", _thickness_unit, source="AJCC Cancer Staging Manual, 8th edition: thickness in mm"),
     Rule("abstained", _covariate_missing),
-    Rule("abstained", _outside_training, {"range_digits": RANGE_DIGITS}),
+    Rule("abstained", _outside_training, {"fact_digits": FACT_DIGITS}),
     Rule("abstained", _stratum_unknown),
     Rule("abstained", _beyond_follow_up, {"followed_years": lambda facts: facts.followed_years}),
     Rule("abstained", _before_first_event, {"first_event_years": lambda facts: facts.first_event_years}),
@@ -213,4 +268,5 @@ PROGNOSIS_RULES: tuple[Rule, ...] = (
     ),
     Rule("issued_with_caveat", _competing_events),
     Rule("issued_with_caveat", _penalised),
+    Rule("issued_with_caveat", _approval_unknown),
 )

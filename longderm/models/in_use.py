@@ -13,6 +13,8 @@ from longderm.models.releases import Release, load_release, packaged_registry
 from longderm.settings import PACKAGED_VERSIONS, Settings
 from longderm.store import Store
 
+#: The kind of release that comes from clinics only: nothing is packaged, and each form has one in use.
+PROGNOSIS = "prognosis"
 #: What decided that a release is used.
 BY_SETTING, BY_PROMOTION, BY_DEFAULT = "setting", "promotion", "packaged"
 
@@ -39,6 +41,36 @@ def releases_in_use(settings: Settings, store: Store | None = None) -> dict[str,
     history = [] if store is None else store.table("promotions").to_pylist()
     roots = registry_roots(settings, store)
     return {kind: _in_use(kind, settings, history, roots) for kind in sorted(PACKAGED_VERSIONS)}
+
+
+def prognosis_in_use(settings: Settings, store: Store) -> dict[str, InUse]:
+    """Form ("survival", "landmark" ...) -> the release of kind prognosis that a store predicts with where none is
+    named: of each form the one that was promoted last. None comes with longderm, so a form may be missing.
+
+    Raises RefusedError for a promoted release that is gone or has other files.
+    """
+    roots = registry_roots(settings, store)
+    used: dict[str, InUse] = {}
+    for promoted in standing(store.table("promotions").to_pylist(), PROGNOSIS):
+        release = _find_promoted(promoted, PROGNOSIS, roots)
+        used[form_of(release)] = InUse(release, BY_PROMOTION, promoted.digest)
+    return used
+
+
+def form_of(release: Release) -> str:
+    """The form of a release of kind prognosis; the first ones did not tell theirs."""
+    return str(release.config.get("form", "survival"))
+
+
+def approved_digest(release: Release, settings: Settings, store: Store) -> str | None:
+    """The digest under which a release is approved: its own in the registry, else the one it stands promoted with;
+    None where nobody promoted it.
+    """
+    if release.folder.parent.parent == registry_roots(settings, store)[0]:
+        return release.digest
+    stack = standing(store.table("promotions").to_pylist(), release.kind)
+    approved = [promoted.digest for promoted in stack if promoted.name == release.name]
+    return approved[-1] if approved else None
 
 
 def registry_roots(settings: Settings, store: Store | None) -> tuple[Path, ...]:

@@ -29,7 +29,7 @@ SUFFIXES = (".json", ".md", ".safetensors")
 _HEADLINES: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
     {
         "change": (("auroc_score",), ("false_alarm_rate",), ("sensitivity",)),
-        "prognosis": (("harrell_c",), ("auc_5y",), ("calibration_slope",)),
+        "prognosis": (("harrell_c",), ("auc_5y",), ("calibration_slope",), ("calibration_slope_5y",)),
         "quality": (("spearman",), ("falls_with_level",)),
         "segmentation": (
             ("isic2018_val", "methods", "{name}", "dice_mean"),

@@ -21,10 +21,18 @@ from typing import Any
 import pyarrow as pa
 
 from longderm.errors import AccessError, RefusedError, SourceNotFoundError, UsageError
-from longderm.models.in_use import find_release, registry_roots, releases_in_use
+from longderm.models.in_use import (
+    PROGNOSIS,
+    find_release,
+    form_of,
+    prognosis_in_use,
+    registry_roots,
+    releases_in_use,
+)
 from longderm.models.kinds import card_summary, card_title, check_release, headline
-from longderm.models.promotions import standing
+from longderm.models.promotions import Promoted, standing
 from longderm.models.releases import (
+    Release,
     digest_of,
     list_releases,
     load_release,
@@ -166,7 +174,7 @@ def promote_release(name: str, settings: Settings, store: Store, who: Who) -> di
         problems = problems_of(release.folder)  # of now, whatever was loaded before
         if problems:
             raise RefusedError(f"release {name}: {problems[0]}; restore the release")
-        stack = standing(_history(store), kind)
+        stack = _like(release, standing(_history(store), kind), settings, store)
         if stack and (stack[-1].name, stack[-1].digest) == (release.name, release.digest):
             raise RefusedError(f"{name} is promoted already; there is nothing to do")
         before = (stack[-1].name, stack[-1].digest) if stack else _packaged(kind, settings)
@@ -184,35 +192,62 @@ def roll_back(kind: str, settings: Settings, store: Store, who: Who) -> dict[str
         stack = standing(_history(store), kind)
         if not stack:
             raise RefusedError(f"no release of kind {kind} is promoted in this store; there is nothing to roll back")
+        last = stack[-1]
+        if kind == PROGNOSIS:  # the one below of the same form; another form is not touched
+            held = [one for one in stack if _form(one, settings, store) == _form(last, settings, store)]
+            stack = tuple(held) or (last,)
         to_default = len(stack) == 1
         after = _packaged(kind, settings) if to_default else (stack[-2].name, stack[-2].digest)
-        row = _record(store, "rollback", kind, (stack[-1].name, stack[-1].digest), after, to_default, who)
+        row = _record(store, "rollback", kind, (last.name, last.digest), after, to_default, who)
         return row | _overridden(kind, settings, store)
 
 
 def _require_kind(kind: str) -> None:
+    kinds = sorted({*PACKAGED_VERSIONS, PROGNOSIS})
+    if kind not in kinds:
+        raise UsageError(f"no stage uses releases of kind {kind}; there are {', '.join(kinds)}")
+
+
+def _like(release: Release, stack: tuple[Promoted, ...], settings: Settings, store: Store) -> tuple[Promoted, ...]:
+    """Those that stand promoted for the same use: of kind prognosis, of the same form."""
+    if release.kind != PROGNOSIS:
+        return stack
+    return tuple(one for one in stack if _form(one, settings, store) == form_of(release))
+
+
+def _form(promoted: Promoted, settings: Settings, store: Store) -> str | None:
+    """The form of a promoted release of kind prognosis; None where its files are not there any more."""
+    with contextlib.suppress(RefusedError, SourceNotFoundError):
+        kind, version = split_name(promoted.name)
+        return form_of(find_release(kind, version, registry_roots(settings, store)))
+    return None
+
+
+def _packaged(kind: str, settings: Settings) -> tuple[str, str] | None:
+    """What the stages use where nothing is promoted; None where they have none then."""
     if kind not in PACKAGED_VERSIONS:
-        raise UsageError(f"no stage uses releases of kind {kind}; there are {', '.join(sorted(PACKAGED_VERSIONS))}")
-
-
-def _packaged(kind: str, settings: Settings) -> tuple[str, str]:
+        return None
     release = load_release(kind, PACKAGED_VERSIONS[kind], registry_roots(settings, None)[0])
     return release.name, release.digest
 
 
 def _overridden(kind: str, settings: Settings, store: Store) -> dict[str, Any]:
     """What the stages use all the same, where a setting names a release: an explicit setting wins."""
-    if getattr(settings, f"{kind}_version") is None:
+    if getattr(settings, f"{kind}_version", None) is None:
         return {"overridden_by_setting": None}
     return {"overridden_by_setting": releases_in_use(settings, store)[kind].release.name}
 
 
 def _used_or_none(settings: Settings, store: Store | None) -> dict[tuple[str, Path], str]:
     """(kind, folder) -> what decided that it is in use; empty where a damaged release keeps it from being known."""
+    found: dict[tuple[str, Path], str] = {}
     with contextlib.suppress(RefusedError, SourceNotFoundError):
-        used = releases_in_use(settings, store)
-        return {(kind, one.release.folder): one.decided_by for kind, one in used.items()}
-    return {}
+        found |= {(kind, one.release.folder): one.decided_by for kind, one in releases_in_use(settings, store).items()}
+    if store is not None:
+        with contextlib.suppress(RefusedError, SourceNotFoundError):
+            for one in prognosis_in_use(settings, store).values():
+                found[PROGNOSIS, one.release.folder] = one.decided_by
+    return found
 
 
 def _history(store: Store | None) -> Sequence[Mapping[str, Any]]:
@@ -243,7 +278,7 @@ def _record(
     action: str,
     kind: str,
     before: tuple[str, str] | None,
-    after: tuple[str, str],
+    after: tuple[str, str] | None,
     to_default: bool,
     who: Who,
 ) -> dict[str, Any]:
@@ -256,8 +291,8 @@ def _record(
         "release_kind": kind,
         "from_release": before[0] if before else None,
         "from_digest": before[1] if before else None,
-        "to_release": after[0],
-        "to_digest": after[1],
+        "to_release": after[0] if after else None,
+        "to_digest": after[1] if after else None,
         "to_default": to_default,
         "reason": " ".join(who.reason.split()),
         "decided_by": " ".join(who.name.split()),

@@ -12,7 +12,7 @@ import pyarrow as pa
 from longderm.archive.mapping import OUTCOME_COLUMNS
 from longderm.errors import UsageError
 from longderm.prognosis.cells import BAD, Column, is_missing, read_dates, read_numbers
-from longderm.prognosis.outcome_fields import read_covariate
+from longderm.prognosis.outcome_fields import identifier_text, read_covariate
 from longderm.prognosis.problems import OutcomesError, Problem, sorted_problems
 from longderm.prognosis.spreadsheet import read_spreadsheet
 
@@ -71,14 +71,14 @@ def read_feature_rows(data: bytes, names: Sequence[str], intake: Intake) -> Feat
     mapped = intake.mapping.outcomes.get("patient", OUTCOME_COLUMNS["patient"][0])
     if mapped.lower() not in places:
         raise OutcomesError([Problem("no_column", "the features name no patients; give it", column=mapped)], _TABLE)
-    patients = [_identifier(cell) for cell in column(mapped).cells]
+    patients = _identifiers(column(mapped))
     problems += [
         Problem("no_patient", "no patient identifier; give one or take the row out", number, mapped)
         for number, patient in zip(numbers, patients, strict=True)
         if patient is None
     ]
     lesion = intake.mapping.outcomes.get("lesion", OUTCOME_COLUMNS["lesion"][0])
-    lesions = tuple(_identifier(c) for c in column(lesion).cells) if lesion.lower() in places else None
+    lesions = _identifiers(column(lesion)) if lesion.lower() in places else None
     days, name, found = _days(places, column, intake)
     problems += found
     features: dict[str, list[Any]] = {}
@@ -110,7 +110,5 @@ def _days(
     return [None if on is BAD else on for on in dates], name, problems  # BAD is a problem
 
 
-def _identifier(cell: Any) -> str | None:
-    if is_missing(cell):
-        return None
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+def _identifiers(column: Column) -> tuple[str | None, ...]:
+    return tuple(None if is_missing(cell) else identifier_text(cell) for cell in column.cells)

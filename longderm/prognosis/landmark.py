@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from longderm.prognosis.survival_model import (
     fit_survival,
     predict_survival,
 )
-from longderm.prognosis.survival_times import Indices, survival_times
+from longderm.prognosis.survival_times import Floats, Indices, survival_times
 
 #: How far ahead a landmark model looks, at most; follow-up is cut there so that later hazards do not bend it.
 LOOK_AHEAD_YEARS = 5.0
@@ -81,28 +81,50 @@ def landmark_rows(
     late = days > data.stop[who]
     if late.any():
         raise SurvivalTimesError(f"{int(late.sum())} measurements are dated after the end of their patient's follow-up")
+    at, known = known_at_visits(who, days, {name: rows[name] for name in measured})
+    ahead = days[at] < data.stop[who[at]]
+    if not ahead.any():
+        raise SurvivalTimesError("no visit lies before the end of a follow-up")
+    at = at[ahead]
+    columns: dict[str, np.ndarray] = {
+        "patient": people[patient][who[at]],
+        "day": days[at],
+        "time": data.stop[who[at]] - days[at],
+        "event": data.event[who[at]].astype(np.int64),
+        YEARS_SINCE_ORIGIN: days[at] / PER_YEAR["days"],
+    }
+    columns |= {name: people[name][who[at]] for name in baseline}
+    columns |= {name: values[ahead] for name, values in known.items()}
+    return LandmarkRows(columns)
+
+
+def known_at_visits(
+    who: Indices, days: Floats, measured: Mapping[str, np.ndarray]
+) -> tuple[Indices, dict[str, np.ndarray]]:
+    """What was known of each patient by each of the visits, and how old it was then.
+
+    `who` (m,): the patient of each row of measurements, as a number; `days` (m,): their days; `measured`: name -> (m,)
+    numbers, missing where not taken. Several rows of one day are one visit. Returns the positions (v,) of the visits
+    among the rows, in order of patient and day, and name -> float64 (v,): the last known value (NaN: never measured by
+    then) and, under NAME_age_days, its age in days.
+    """
     order = np.lexsort((days, who))
     who, days = who[order], days[order]
-    # several rows of one day are one visit: the last of them knows what all of them say
-    ends = np.append((who[1:] != who[:-1]) | (days[1:] != days[:-1]), True)
-    visit = np.flatnonzero(ends & (days < data.stop[who]))
-    if visit.size == 0:
-        raise SurvivalTimesError("no visit lies before the end of a follow-up")
-    columns: dict[str, np.ndarray] = {
-        "patient": people[patient][who[visit]],
-        "day": days[visit],
-        "time": data.stop[who[visit]] - days[visit],
-        "event": data.event[who[visit]].astype(np.int64),
-        YEARS_SINCE_ORIGIN: days[visit] / PER_YEAR["days"],
-    }
-    columns |= {name: people[name][who[visit]] for name in baseline}
-    for name in measured:
-        values = rows[name][order]
+    # the last row of a day knows what all of them say
+    visit = np.flatnonzero(np.append((who[1:] != who[:-1]) | (days[1:] != days[:-1]), True)[: who.size])
+    known: dict[str, np.ndarray] = {}
+    for name, column in measured.items():
+        values = column[order]
         last = _last_known(~missing_values(values), who)[visit]
         numbers = values.astype(np.float64)
-        columns[name] = np.where(last < 0, np.nan, numbers[last.clip(min=0)])
-        columns[f"{name}_age_days"] = np.where(last < 0, np.nan, days[visit] - days[last.clip(min=0)])
-    return LandmarkRows(columns)
+        known[name] = np.where(last < 0, np.nan, numbers[last.clip(min=0)])
+        known[age_column(name)] = np.where(last < 0, np.nan, days[visit] - days[last.clip(min=0)])
+    return order[visit].astype(np.intp), known
+
+
+def age_column(name: str) -> str:
+    """The column that holds how many days old the value of a measurement is at a visit."""
+    return f"{name}_age_days"
 
 
 def fit_landmark(

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from longderm.errors import UsageError
 from longderm.prognosis.concordance import Concordance
 from longderm.prognosis.cox import BaselineHazard, ChiSquare, CoxFit
+from longderm.prognosis.errors import ModelFormatError
 from longderm.prognosis.evaluation import plain
 from longderm.prognosis.model_matrix import Term
 from longderm.prognosis.proportional_hazards import HazardsCheck
@@ -21,10 +21,6 @@ from longderm.prognosis.survival_times import Floats
 FORMAT = 1
 
 T = TypeVar("T")
-
-
-class ModelFormatError(UsageError):
-    """A file is no survival model of this format; the message names what is wrong."""
 
 
 def model_to_json(model: SurvivalModel) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def _read(
     name: str, column: Column, order: DateOrder | None, as_of: date | None
 ) -> tuple[Sequence[Any], list[Problem]]:
     if name in ("patient", "lesion"):
-        return [None if is_missing(cell) else _identifier(cell) for cell in column.cells], []
+        return [None if is_missing(cell) else identifier_text(cell) for cell in column.cells], []
     if name in _WORDS:
         return read_words(column, _WORDS[name])
     if name.endswith("_date"):
@@ -164,7 +164,7 @@ def _read(
     return scaled, problems
 
 
-def _identifier(cell: Cell) -> str:
+def identifier_text(cell: Cell) -> str:
     """An identifier as text: 7.0, as a number beside gaps becomes, is 7."""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
@@ -225,10 +225,11 @@ def _read_mitoses(column: Column) -> tuple[Sequence[Any], list[Problem]]:
 
 
 def read_covariate(column: Column) -> tuple[Sequence[Any], list[Problem]]:
-    """Numbers where most cells are numbers (then all must be), else words as they stand."""
+    """Numbers where most cells are numbers, however written (then all must be), else words as they stand."""
     values, problems = read_numbers(column)
     filled = sum(not is_missing(cell) for cell in column.cells)
-    if 2 * sum(isinstance(v, float) for v in values) > filled:
+    written = sum(problem.rule == "thousands_separator" for problem in problems)
+    if 2 * (sum(isinstance(v, float) for v in values) + written) > filled:
         return values, problems
     return [None if is_missing(cell) else truth_text(cell) for cell in column.cells], []
 

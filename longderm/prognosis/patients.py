@@ -43,14 +43,16 @@ class Intake:
 
 @dataclass(frozen=True)
 class Patients:
-    """`outcomes` as checked; `table`: its rows with every covariate as a column, and `patient`; `origin_known` per row;
-    `notices` for people. It holds identities: neither table has a part in the repr.
+    """`outcomes` as checked; `table`: its rows with every covariate as a column, and `patient`; per row `origin_known`,
+    and in `origins` its date where it has one; `notices` for people. It holds identities: no table has a part in the
+    repr.
     """
 
     outcomes: Outcomes = field(repr=False)
     table: pa.Table = field(repr=False)
     origin_known: tuple[bool, ...]
     notices: tuple[str, ...]
+    origins: tuple[date | None, ...] = field(default=(), repr=False)
 
 
 def read_patients(
@@ -104,7 +106,7 @@ def read_patients(
         if one.log2:
             table = _with_log2(table, one)
     dated = tuple(intake.origin_stated or origin is not None for origin in origins)
-    return Patients(outcomes, table, dated, tuple(notices))
+    return Patients(outcomes, table, dated, tuple(notices), tuple(origins))
 
 
 def _day_columns(names: Sequence[str], header: Mapping[str, str], intake: Intake) -> dict[str, str]:

@@ -49,6 +49,14 @@ class OutcomesError(UsageError):
         super().__init__("\n".join([head, *_lines(self.problems)]))
 
 
+class TablesError(OutcomesError):
+    """Several tables that are read together cannot be used: the problems of each under a line of its own."""
+
+    def __init__(self, errors: Sequence[OutcomesError]) -> None:
+        super().__init__([problem for error in errors for problem in error.problems])
+        self.args = ("\n".join(str(error) for error in errors),)
+
+
 def sorted_problems(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     """The table's problems first, then those of its rows from top to bottom; each once."""
     return tuple(sorted(set(problems), key=lambda p: (p.row or 0, p.column or "", p.rule, p.value or "", p.mend)))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from longderm.errors import RefusedError
-from longderm.prognosing import FitOptions, TableSource, fit_table, predict_table, prepare_prediction
-from longderm.prognosis_predictions import batch_size, batches, predict_batch, release_fact
+from longderm.landmarking import fit_visits
+from longderm.prognosing import fit_table, predict_from, predict_table, prepare_prediction
+from longderm.prognosis_choice import ChosenModel
+from longderm.prognosis_options import FitOptions
+from longderm.prognosis_predictions import batch_size, batches, release_fact
 from longderm.prognosis_release import Told
+from longderm.prognosis_sources import TableSource
 from longderm.simulate.cohort import simulate_cohort
 
 
@@ -45,13 +51,12 @@ def source(clinic):
 
 
 def test_what_is_predicted_does_not_depend_on_the_batches(clinic):
-    release, patients, horizons = prepare_prediction(source(clinic), clinic / "model", ())
-    fact = release_fact(release, clinic / "model")
+    ready = prepare_prediction(source(clinic), ChosenModel(clinic / "model"), ())
 
     def rows(size):
-        parts = list(batches(patients, release.prognosis, size))
+        parts = list(batches(ready.patients, ready.release.prognosis, size))
         assert sum(len(part.rows) for part in parts) == 300 and len(parts) == -(-300 // size)
-        return [row for part in parts for row in predict_batch(release, fact, part, horizons)]
+        return [row for part in parts for row in predict_from(ready.release, ready.chosen, part, ready.horizons)]
 
     assert rows(300) == rows(64) == rows(1)
 
@@ -65,29 +70,31 @@ def test_a_batch_is_withheld_when_the_model_was_changed_since_it_was_read(clinic
     import shutil
 
     shutil.copytree(clinic / "model", tmp_path / "model")
-    release, patients, horizons = prepare_prediction(source(clinic), tmp_path / "model", ())
+    ready = prepare_prediction(source(clinic), ChosenModel(tmp_path / "model"), ())
     with (tmp_path / "model" / "config.json").open("a") as file:
         file.write(" ")
-    fact = release_fact(release, tmp_path / "model")
-    batch = next(batches(patients, release.prognosis))
-    assert {row["rule"] for row in predict_batch(release, fact, batch, horizons)} == {"model_release"}
+    batch = next(batches(ready.patients, ready.release.prognosis))
+    rows = predict_from(ready.release, ready.chosen, batch, ready.horizons)
+    assert {row["rule"] for row in rows} == {"model_release"}
     shutil.rmtree(tmp_path / "model")
-    assert release_fact(release, tmp_path / "model").digest == "it is gone"
+    assert release_fact(ready.release, tmp_path / "model").digest == "it is gone"
 
 
 def test_the_flow_writes_what_the_command_writes(clinic, prefect_server, tmp_path):
-    from longderm.flows.prognosis import prognosis, run_prognosis
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
+    from longderm.flows.prognosis import prognosis, run_prognosis
+
     summary = run_prognosis(source(clinic), clinic / "model", tmp_path / "flow.csv", (3.0, 5.0))
-    plain = predict_table(source(clinic), clinic / "model", tmp_path / "plain.csv", (3.0, 5.0))
-    assert (tmp_path / "flow.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+    plain = predict_table(source(clinic), ChosenModel(clinic / "model"), tmp_path / "plain.csv", (3.0, 5.0))
+    for end in (".csv", ".decisions.parquet"):
+        assert (tmp_path / f"flow{end}").read_bytes() == (tmp_path / f"plain{end}").read_bytes()
     assert summary["verdicts"] == plain["verdicts"] and summary["verdicts"]["abstained"] == 43
     kept = ArtifactFilter(key=ArtifactFilterKey(any_=["longderm-prognosis"]))
     with get_client(sync_client=True) as client:
         tables = [json.loads(one.data) for one in client.read_artifacts(artifact_filter=kept) if one.type == "table"]
-    assert [{"verdict": name, "patients": n} for name, n in sorted(summary["verdicts"].items())] in tables
+    assert [{"verdict": name, "predictions": n} for name, n in sorted(summary["verdicts"].items())] in tables
 
     late = pd.DataFrame({"patient_id": ["P000000"], "image_score": [0.1], "acquisition_date": ["2013-01-01"]})
     late.to_csv(tmp_path / "late.csv", index=False)
@@ -97,3 +104,20 @@ def test_the_flow_writes_what_the_command_writes(clinic, prefect_server, tmp_pat
     with pytest.raises(RefusedError, match="214 days after the origin"):
         prognosis(model=str(clinic / "model"), source=leaking, out=str(tmp_path / "never.csv"))
     assert not (tmp_path / "never.csv").exists()
+
+
+def test_the_flow_of_a_landmark_model_writes_what_the_command_writes(prefect_server, tmp_path):
+    from longderm.flows.prognosis import run_prognosis
+
+    tables = Path(str(resources.files("longderm.sample_data"))) / "prognosis"
+    as_of = date(2026, 1, 1)
+    fitted = TableSource(tables / "clinic.csv", visits=tables / "visits.csv", as_of=as_of)
+    name, out = "prognosis/visits-1", tmp_path / "m"
+    fit_visits(fitted, "overall", ["age"], ["image_score"], out, name, FitOptions(bootstraps=0), Told())
+    new = TableSource(tables / "new.csv", visits=tables / "new_visits.csv", as_of=as_of)
+    assert TableSource.from_dict(new.as_dict()) == new
+    summary = run_prognosis(new, tmp_path / "m", tmp_path / "flow.csv", (3.0,), last_visits=True)
+    predict_table(new, ChosenModel(tmp_path / "m"), tmp_path / "plain.csv", (3.0,), last_visits=True)
+    for end in (".csv", ".decisions.parquet"):
+        assert (tmp_path / f"flow{end}").read_bytes() == (tmp_path / f"plain{end}").read_bytes()
+    assert summary["predictions"] == summary["patients"] == 20

@@ -1,4 +1,4 @@
-"""A cron schedule of `longderm serve` fires, and nothing calls out."""
+"""A cron schedule of `longderm serve` fires, of both flows that it offers, and nothing calls out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,22 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
 
+import pandas as pd
+import pytest
+
+from longderm.cli import main
 from longderm.demo import simulated_as_of
+from longderm.errors import UsageError
+from longderm.models.registry import Who, add_release, promote_release
+from longderm.prognosing import fit_table
+from longderm.prognosis_job import read_job
+from longderm.prognosis_options import FitOptions
+from longderm.prognosis_release import Told
+from longderm.prognosis_sources import TableSource
+from longderm.settings import Settings
+from longderm.simulate.cohort import simulate_cohort
 from longderm.store import Store
 
 #: Loaded by every Python process of the run: writes down each address outside of this machine that it connects to.
@@ -28,7 +42,23 @@ sys.addaudithook(watch)
 FIRES_WITHIN_S = 240
 
 
-def test_a_schedule_is_seen_to_fire_without_an_outgoing_request(store_copy, small_archive, tmp_path):
+@pytest.fixture
+def job(store_copy, tmp_path):
+    """A table to predict for, and a model of it that is promoted in the store."""
+    drawn = pd.DataFrame(simulate_cohort(120, seed=3).patients)
+    columns = {"patient_id": drawn.patient_id, "origin_date": "2012-06-01", "age": drawn.age.round(1)}
+    table = pd.DataFrame(columns | {"time_days": drawn.time.astype(int), "event": drawn.event})
+    table.to_csv(tmp_path / "clinic.csv", index=False)
+    options, told = FitOptions(bootstraps=0), Told("simulated", "Apache-2.0")
+    fit_table(TableSource(tmp_path / "clinic.csv"), "stated", ["age"], tmp_path / "m", "prognosis/1", options, told)
+    who = Who("A. Clinician", "judged on our own patients", date(2026, 3, 1))
+    add_release(tmp_path / "m", Settings(), Store(store_copy), who)
+    promote_release("prognosis/1", Settings(), Store(store_copy), who)
+    (tmp_path / "job.toml").write_text('table = "clinic.csv"\nout = "risks.csv"\nhorizons_years = [3]\n')
+    return tmp_path / "job.toml"
+
+
+def test_a_schedule_is_seen_to_fire_without_an_outgoing_request(store_copy, small_archive, job, tmp_path):
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(WATCH)
@@ -43,12 +73,15 @@ def test_a_schedule_is_seen_to_fire_without_an_outgoing_request(store_copy, smal
     runs = Store(store_copy).version("runs")
     log = (tmp_path / "log").open("w+")
     command = [sys.executable, "-m", "longderm", "serve", "--store", str(store_copy), "--source", str(small_archive)]
+    command += ["--predict", str(job)]
+    predictions = tmp_path / "risks.csv"
     served = subprocess.Popen([*command, "--cron", "* * * * *"], env=environment, stdout=log, stderr=log)
     try:
         end = time.monotonic() + FIRES_WITHIN_S
-        while time.monotonic() < end and served.poll() is None and Store(store_copy).version("runs") == runs:
+        fired = False
+        while time.monotonic() < end and served.poll() is None and not fired:
             time.sleep(1)
-        fired = Store(store_copy).version("runs") > runs
+            fired = Store(store_copy).version("runs") > runs and predictions.exists()
     finally:
         served.send_signal(signal.SIGINT)
         try:
@@ -59,6 +92,26 @@ def test_a_schedule_is_seen_to_fire_without_an_outgoing_request(store_copy, smal
     assert fired, log.read()[-3000:]
     assert Store(store_copy).table("runs").to_pylist()[-1]["command"] == "monitor"
     assert addresses.read_text() == ""
+    found = pd.read_csv(predictions)
+    assert len(found) == 120 and set(found["verdict"]) <= {"issued", "issued_with_caveat"}
+    assert set(found["release"]) == {"prognosis/1"} and found["risk_3y"].between(0, 1).all()
+
+
+def test_everything_that_is_wrong_in_the_file_of_a_prediction_is_said_at_once(tmp_path):
+    path = tmp_path / "job.toml"
+    path.write_text('table = "none.csv"\nvisits = 3\nas_of = "2020-01-01"\nhorizons_years = ["soon"]\n')
+    with pytest.raises(UsageError) as caught:
+        read_job(path)
+    for words in ("unknown as_of", "out is missing", "visits must be a text", "must hold numbers", "no such file"):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--predict", "none.toml"], ["--source", "none"]])
+def test_a_schedule_without_anything_to_run_ends_with_2(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--store", "store", *arguments])
+    assert ended.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_watch_on_addresses_sees_a_connection_to_the_outside(tmp_path):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +38,7 @@ FACTS = PrognosisFacts(
     horizons_years=(1.0, 5.0),
     first_event_years=0.2,
     followed_years=8.0,
+    approved=True,
 )
 LAST_IN, FIRST_OUT = 8.0, 8.000001
 
@@ -64,6 +70,17 @@ class Cases:
 CASES = {
     "model_release": Cases(
         fires=(release(digest="d2"),), silent=({}, release()), missing=({"releases": ()}, release(approved_digest=None))
+    ),
+    "not_approved": Cases(
+        fires=({"approved": False},),
+        silent=({"approved": True},),
+        says_elsewhere=(({"approved": None}, "approval_unknown"),),
+    ),
+    "visit_unknown": Cases(
+        fires=({"uses_visits": True, "visit_days": -1.0},),
+        silent=({"uses_visits": True, "visit_days": 180.0}, {"uses_visits": False, "visit_days": None}),
+        boundary=(({"uses_visits": True, "visit_days": 0.0}, {"uses_visits": True, "visit_days": -0.001}),),
+        missing=({"uses_visits": True, "visit_days": None}, {"uses_visits": True, "visit_days": float("nan")}),
     ),
     "origin_unknown": Cases(
         fires=({"origin_known": False},), silent=({"origin_known": True},), missing=({"origin_known": None},)
@@ -118,22 +135,27 @@ CASES = {
         missing=({"competing_events": None},),
     ),
     "penalised": Cases(fires=({"penalised": True},), silent=({"penalised": False},)),
+    "approval_unknown": Cases(
+        fires=({"approved": None},), silent=({"approved": True}, {"approved": False}), missing=({"approved": None},)
+    ),
 }
 RULES = {rule.name: rule for rule in PROGNOSIS_RULES}
 by_name = pytest.mark.parametrize("name", RULES)
 
 
 def fires(name, differs):
-    reason = RULES[name].check(replace(FACTS, **differs))
-    assert reason is None or (reason.strip() and "\n" not in reason)
-    return reason is not None
+    """Whether the rule fires on facts as `decide_prognosis` rounds them."""
+    decision = decide_prognosis(replace(FACTS, **differs))
+    assert all(reason.strip() and "\n" not in reason for reason in decision.reasons)
+    return name in decision.rules_fired
 
 
 def test_every_rule_has_its_cases_and_a_meaning():
     assert set(CASES) == set(RULES) and len(RULES) == len(PROGNOSIS_RULES)
     for name, cases in CASES.items():
         assert cases.fires and cases.silent
-        assert cases.missing or name == "penalised"  # a fact of the model itself, never unknown
+        # penalised: a fact of the model itself, never unknown
+        assert cases.missing or cases.says_elsewhere or name == "penalised"
         assert RULES[name].meaning.endswith(".")
         assert cases.boundary or not RULES[name].thresholds
 
@@ -198,9 +220,75 @@ def test_a_text_of_a_patient_that_is_long_is_not_repeated():
 )
 def test_a_risk_is_withheld_exactly_where_a_withholding_rule_fires(several):
     facts = replace(FACTS, **{key: value for one in several for key, value in one.items()})
-    fired = [rule for rule in PROGNOSIS_RULES if rule.check(facts) is not None]
     decision = decide_prognosis(facts)
+    fired = [RULES[name] for name in decision.rules_fired]
+    assert [rule for rule in PROGNOSIS_RULES if rule.check(from_record(decision)) is not None] == fired
     assert (decision.verdict == "abstained") == any(rule.verdict == "abstained" for rule in fired)
     assert (decision.verdict == "issued") == (not fired)
     assert bool(decision.reasons) == bool(fired)
     assert decision == decide_prognosis(facts)
+
+
+def from_record(decision):
+    """The facts that a decision holds, as facts."""
+    told = json.loads(decision.facts)
+    told["covariates"] = tuple(CovariateFact(**one) for one in told["covariates"])
+    told["releases"] = tuple(ReleaseFact(**one) for one in told["releases"])
+    return PrognosisFacts(**(told | {"horizons_years": tuple(told["horizons_years"])}))
+
+
+EVERY = [one for cases in CASES.values() for one in (*cases.fires, *cases.silent, *cases.missing)]
+EVERY += [one for cases in CASES.values() for pair in cases.boundary for one in pair]
+
+
+@pytest.mark.parametrize("differs", EVERY)
+def test_what_a_decision_records_gives_it_again_byte_for_byte(differs):
+    decision = decide_prognosis(replace(FACTS, **differs))
+    again = decide_prognosis(from_record(decision))
+    assert json.dumps(asdict(decision)) == json.dumps(asdict(again))
+
+
+def test_a_decision_holds_every_value_threshold_and_hash_it_rests_on():
+    decision = decide_prognosis(replace(FACTS, **thick(value=1.23456789123)))
+    facts, thresholds = json.loads(decision.facts), json.loads(decision.thresholds)
+    assert set(facts) == set(asdict(FACTS)) and facts["covariates"][0]["value"] == 1.23456789
+    assert thresholds["few_events"] == {"events_per_coefficient_good": EVENTS_PER_COEFFICIENT_GOOD}
+    assert thresholds["beyond_follow_up"] == {"followed_years": 8.0}
+    assert set(thresholds) == {rule.name for rule in PROGNOSIS_RULES if rule.thresholds}
+    assert len(decision.rules_hash) == 64 and decision.rules_hash == decide_prognosis(FACTS).rules_hash
+    assert "1.234567891" not in decision.facts
+
+
+def test_another_threshold_gives_another_hash_of_the_rules():
+    from longderm.governance.record import record_rules
+
+    changed = [
+        replace(rule, thresholds={"events_per_coefficient_good": 5.0}) if rule.name == "few_events" else rule
+        for rule in PROGNOSIS_RULES
+    ]
+    assert record_rules(PROGNOSIS_RULES) != record_rules(changed)
+
+
+_DECIDE = """
+import json, sys
+from dataclasses import asdict, replace
+sys.path.insert(0, sys.argv[1])
+from test_prognosis_rules import EVERY, FACTS
+from longderm.governance.prognosis import decide_prognosis
+for one in EVERY:
+    print(json.dumps(asdict(decide_prognosis(replace(FACTS, **one)))))
+"""
+
+
+def test_two_processes_that_hash_differently_write_the_same_bytes():
+    here = str(Path(__file__).parent)
+    written = [
+        subprocess.run(
+            [sys.executable, "-c", _DECIDE, here],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert written[0] == written[1] and len(written[0].splitlines()) == len(EVERY)
