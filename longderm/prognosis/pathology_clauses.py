@@ -20,6 +20,9 @@ _WRAPPED_LINE = 60
 
 _LABEL = r"(?:\(?([A-H]|[1-9]|I{1,3})[.):](?=\s|$))"
 
+#: `B.` or `B)` after a sentence's end, as specimens that follow each other on one line; no initial behind a title.
+_NEXT_ON_LINE = re.compile(r"(?<!\bDr)(?<!\bProf)[.;][ \t]{1,3}([B-H])[.)][ \t]{1,3}(?=\S)")
+
 
 @dataclass(frozen=True)
 class Clause:
@@ -70,11 +73,17 @@ def _leading(text: str, start: int, end: int) -> int:
 
 
 def _specimens(text: str, terms: Terms) -> list[tuple[int, str]]:
-    """Where the report on each specimen begins, and its label: `A)`, `2.`, `Specimen B:` at the start of a line."""
+    """Where the report on each specimen begins, and its label: `A)`, `2.`, `Specimen B:` at the start of a line; after
+    that, a sentence on the same line that begins with the next letter."""
     word = terms.pattern("specimen").pattern
     named = rf"(?i:{word})\s{{0,3}}(?:nr\.?|no\.?|#)?\s{{0,3}}([A-H]|[1-9]|I{{1,3}})(?=[\s.:),])"
     heading = re.compile(rf"^[ \t]{{0,20}}(?:{_LABEL}|{named})", re.MULTILINE)
-    return [(_first(text, m.start()), m[1] or m[2]) for m in heading.finditer(text)]
+    labels = [(_first(text, m.start()), m[1] or m[2]) for m in heading.finditer(text)]
+    for further in _NEXT_ON_LINE.finditer(text):
+        before = [label for start, label in labels if start < further.start(1)]
+        if before and len(before[-1]) == 1 and ord(further[1]) == ord(before[-1]) + 1:
+            labels = sorted([*labels, (further.start(1), further[1])])
+    return labels
 
 
 def _first(text: str, start: int) -> int:

@@ -81,10 +81,9 @@ def test_a_batch_is_withheld_when_the_model_was_changed_since_it_was_read(clinic
 
 
 def test_the_flow_writes_what_the_command_writes(clinic, prefect_server, tmp_path):
+    from longderm.flows.prognosis import prognosis, run_prognosis
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-
-    from longderm.flows.prognosis import prognosis, run_prognosis
 
     summary = run_prognosis(source(clinic), clinic / "model", tmp_path / "flow.csv", (3.0, 5.0))
     plain = predict_table(source(clinic), ChosenModel(clinic / "model"), tmp_path / "plain.csv", (3.0, 5.0))

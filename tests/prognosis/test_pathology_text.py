@@ -146,6 +146,13 @@ def test_the_thickest_of_several_specimens_is_told_apart_and_each_is_kept():
     assert [(m.state, m.specimen) for m in findings.ulceration.mentions] == [("absent", "A"), ("present", "B")]
 
 
+def test_specimens_on_one_line_are_told_apart_and_a_doctors_initial_is_none():
+    findings = read_pathology("A. Back: melanoma, Breslow 0,8 mm. B. Arm: melanoma, Breslow 3.1 mm. C) Leg: naevus.")
+    assert [(t.value_mm, t.specimen) for t in findings.thickness] == [(0.8, "A"), (3.1, "B")]
+    findings = read_pathology("A. Back: melanoma, seen by Dr. B. Meyer. Breslow 0.8 mm.")
+    assert [(t.value_mm, t.specimen) for t in findings.thickness] == [(0.8, "A")]
+
+
 def test_a_contradiction_about_one_specimen_is_uncertain():
     assert read_pathology("Ulceration present. Summary: no ulceration.").ulceration.state == "uncertain"
 
