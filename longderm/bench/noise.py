@@ -232,45 +232,20 @@ def _observe(photos: tuple[Photo, Photo], interval_days: int | None) -> Row:
     """What the pipeline measures between two photos, and the rule that would withhold it."""
     import cv2
 
+    from longderm.bench.pair_facts import pair_facts, photo_facts
     from longderm.change import Change
     from longderm.change.common_view import build_common_view
     from longderm.change.maps import compare_maps
     from longderm.change.score import observe, scale_of
-    from longderm.governance import Facts, PhotoFacts, withheld_by
-    from longderm.imaging import assess_quality, measure, segment
+    from longderm.governance import withheld_by
+    from longderm.imaging import measure, segment
     from longderm.registration import align, prepare
 
     cv2.setNumThreads(1)
     masks = [segment(photo) for photo in photos]
-    told = [
-        PhotoFacts(
-            modality=photo.meta.modality,
-            quality_score=assess_quality(photo).score,
-            polarised=photo.meta.polarised,
-            contact=photo.meta.contact,
-            px_per_mm=photo.meta.px_per_mm,
-            mask_found=mask.found,
-            mask_touches_border=mask.touches_border,
-            mask_confidence=mask.confidence,
-            mask_share=float(mask.mask.mean()),
-        )
-        for photo, mask in zip(photos, masks, strict=True)
-    ]
+    told = [photo_facts(photo, mask) for photo, mask in zip(photos, masks, strict=True)]
     alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
-    facts = Facts(
-        baseline=told[0],
-        followup=told[1],
-        interval_days=interval_days,
-        undated_repeat=interval_days is None,
-        special_site=None,
-        same_pixels=False,
-        events=(),
-        alignment_accepted=alignment.accepted,
-        alignment_confidence=alignment.confidence,
-        alignment_reason=alignment.reason,
-        alpha=ALPHA,
-        same_patient=True,
-    )
+    facts = pair_facts(told[0], told[1], alignment, interval_days, ALPHA)
     withheld = withheld_by(None, facts)
     if withheld is not None or alignment.matrix is None:
         return {"withheld": withheld or "alignment_refused", "observations": {}}

@@ -1,0 +1,44 @@
+"""What the rules ask about a pair, gathered from what the pipeline says of both photos, without a store."""
+
+from __future__ import annotations
+
+from longderm.governance import Facts, PhotoFacts
+from longderm.imaging import Segmentation, assess_quality
+from longderm.photo import Photo
+from longderm.registration import Alignment
+
+
+def photo_facts(photo: Photo, mask: Segmentation) -> PhotoFacts:
+    """What the rules ask about a photo and the mask drawn in it."""
+    return PhotoFacts(
+        modality=photo.meta.modality,
+        quality_score=assess_quality(photo).score,
+        polarised=photo.meta.polarised,
+        contact=photo.meta.contact,
+        px_per_mm=photo.meta.px_per_mm,
+        px_per_mm_error=photo.meta.px_per_mm_error,
+        mask_found=mask.found,
+        mask_touches_border=mask.touches_border,
+        mask_confidence=mask.confidence,
+        mask_share=float(mask.mask.mean()),
+    )
+
+
+def pair_facts(
+    baseline: PhotoFacts, followup: PhotoFacts, alignment: Alignment, interval_days: int | None, alpha: float
+) -> Facts:
+    """What the rules ask about a pair of one patient's lesion; interval_days: None for an undated repeat."""
+    return Facts(
+        baseline=baseline,
+        followup=followup,
+        interval_days=interval_days,
+        undated_repeat=interval_days is None,
+        special_site=None,
+        same_pixels=False,
+        events=(),
+        alignment_accepted=alignment.accepted,
+        alignment_confidence=alignment.confidence,
+        alignment_reason=alignment.reason,
+        alpha=alpha,
+        same_patient=True,
+    )
