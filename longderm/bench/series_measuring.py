@@ -170,9 +170,7 @@ def _pair(both: Any, ready: Any, told: Any, days: int, release: Release) -> Row:
     withheld = withheld_by(None, facts)
     if withheld is not None:
         return {"withheld": withheld, "scale": scale}
-    change = score_change(
-        *photos, alignment=alignment, segmentations=masks, measures=measures, release=release
-    )
+    change = score_change(*photos, alignment=alignment, segmentations=masks, measures=measures, release=release)
     withheld = withheld_by(change, facts) if change.score is not None else "no_score"
     if withheld is not None:
         return {"withheld": withheld, "scale": scale}
@@ -200,3 +198,8 @@ def _as_read(visit: VisitPhoto) -> Photo:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), _DECIMALS)
+
+
+def differences_of(pair: Row) -> dict[str, float]:
+    """Of a pair that was not withheld: its measured differences in units of their minimal detectable change."""
+    return {name: delta / mdc for name, (delta, mdc) in sorted(pair["deltas"].items()) if mdc}

@@ -120,7 +120,12 @@ class _PatientWriter:
             self._write_photo(lesion, visit, 90, "clinical", shot, picture, states[visit])
 
     def _write_tiles(
-        self, lesion: LesionPlan, states: dict[int, LesionState], skin: SkinField, looks: LesionLooks, shots: LesionShots
+        self,
+        lesion: LesionPlan,
+        states: dict[int, LesionState],
+        skin: SkinField,
+        looks: LesionLooks,
+        shots: LesionShots,
     ) -> None:
         """The tiles that the overview cameras cut out; they were there on the days of overviews."""
         for visit in sorted(set(lesion.visits) & set(self.plan.overview_visits)):

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from longderm.simulate.calibration import PUBLISHED, Calibration
 from longderm.simulate.devices import Device, dermatoscopes
-from longderm.simulate.history import MELANOMA_KINDS, LesionHistory, LesionState, draw_lesion, make_lesion
+from longderm.simulate.history import (
+    MELANOMA_KINDS,
+    Courses,
+    LesionHistory,
+    LesionState,
+    draw_lesion,
+    make_lesion,
+)
+from longderm.simulate.monitored import MONITORED
 from longderm.simulate.pigment import draw_looks
 from longderm.simulate.plans import SKIN_SHARES, LesionPlan, PatientPlan, draw_visit_days
 from longderm.simulate.render import SKIN_EXTENT_MM, SKIN_PER_MM, render
@@ -39,7 +47,14 @@ class VisitPhoto:
 
 
 def draw_monitored(
-    seed: int, index: int, kind: str, visits: int, calibration: Calibration = PUBLISHED, *, at_rest: bool = False
+    seed: int,
+    index: int,
+    kind: str,
+    visits: int,
+    calibration: Calibration = PUBLISHED,
+    courses: Courses = MONITORED,
+    *,
+    at_rest: bool = False,
 ) -> PatientPlan:
     """Draw patient `index` of a seed with one suspicious lesion under short-term monitoring, seen `visits` times.
 
@@ -50,12 +65,10 @@ def draw_monitored(
     days = draw_visit_days(rng, visits, suspicious=True)
     months = (days[1] - days[0]).days / 30.4375 if visits > 1 else 3.0
     key = (seed, index, 92)
-    history = _draw_history(rng, key, kind, months, calibration)
+    history = _draw_history(rng, key, kind, months, calibration, courses)
     if at_rest:
         still = dict.fromkeys(history.final, 0.0)
-        history = LesionHistory(
-            **{**history.__dict__, "growth_mm2_per_month": 0.0, "final": still, "evolving": False}
-        )
+        history = LesionHistory(**{**history.__dict__, "growth_mm2_per_month": 0.0, "final": still, "evolving": False})
     skin = int(rng.choice(6, p=SKIN_SHARES)) + 1
     site = str(rng.choice(list(SITES), p=SITE_SHARES))
     return PatientPlan(
@@ -100,13 +113,13 @@ def photograph(plan: PatientPlan) -> tuple[VisitPhoto, ...]:
 
 
 def _draw_history(
-    rng: np.random.Generator, key: tuple[int, ...], kind: str, months: float, calibration: Calibration
+    rng: np.random.Generator, key: tuple[int, ...], kind: str, months: float, calibration: Calibration, courses: Courses
 ) -> LesionHistory:
     if kind == MELANOMA:
         kind = MELANOMA_KINDS[0] if rng.random() < calibration.in_situ_share else MELANOMA_KINDS[1]
     if kind != BENIGN:
-        return make_lesion(rng, key, kind, "suspicious", months, calibration)
+        return make_lesion(rng, key, kind, "suspicious", months, calibration, courses)
     while True:
-        history = draw_lesion(rng, key, "suspicious", months, calibration)
+        history = draw_lesion(rng, key, "suspicious", months, calibration, courses)
         if history.kind not in MELANOMA_KINDS:
             return history
