@@ -12,9 +12,9 @@ What is known, and is kept by rank if not by the digit:
   136:316; Bajaj et al. 2015, doi 10.1001/jamadermatol.2015.2231). Darker or lighter as a whole, other globules and
   signs of irritation are common and not significant (Menzies et al. 2001, doi 10.1001/archderm.137.12.1583).
 
-No table of strengths is published: ranges, shares and paces are assumptions within that order. In the courses of
-archives (`longderm.simulate.history.USUAL`) every change is visible and growing naevi change nothing else, so that
-three months part melanomas from growing naevi without an error: such pairs are too easy to measure a score by.
+No table of strengths is published: ranges and shares are assumptions within that order; paces are as everywhere. In
+the courses of archives (`longderm.simulate.history.USUAL`) every change is visible and growing naevi change nothing
+else, so that three months part melanomas from growing naevi without an error: too easy to measure a score by.
 """
 
 from __future__ import annotations
@@ -86,6 +86,5 @@ MONITORED = Courses(
             "redness": 0.3,
         },
     },
-    melanoma_pace_months=(9.0, 0.6, 3.0, 36.0),
     made_visible=False,
 )
