@@ -28,7 +28,7 @@ def share_with(way, kind, courses=MONITORED):
 
 def test_within_three_months_some_melanomas_show_nothing_and_some_growing_naevi_do():
     silent = np.mean([not changed_ways(first, second) for _, (first, second) in states(MELANOMA)])
-    assert 0.1 < silent < 0.5
+    assert 0.01 < silent < 0.3
     assert share_with("colour", MELANOMA) > share_with("colour", "growing_nevus") > 0.02
     # In the courses of archives they are apart: every melanoma shows, no growing naevus changes its colour.
     assert all(changed_ways(first, second) for _, (first, second) in states(MELANOMA, USUAL))
