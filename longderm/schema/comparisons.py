@@ -96,6 +96,7 @@ COMPARISON_TABLES = [
             ("flag_rule", pa.string(), "what the change counts as in its protocol, or null where it is not flagged"),
             ("facts", pa.string(), "every value that the rules looked at, as JSON with sorted names; no identifier"),
             ("thresholds", pa.string(), "every threshold of the rules, as JSON with sorted names"),
+            ("evolution", pa.float64(), "how melanoma-like the change is, 0 to 1; null where the release cannot tell"),
             ("rules_hash", pa.string(), "SHA-256 of the rules' names, verdicts, meanings, thresholds and sources"),
             ("releases", STRINGS, "the releases it rests on, each as kind/version:digest"),
         ],

@@ -9,6 +9,7 @@ from dataclasses import asdict, astuple
 from typing import Any
 
 from longderm.change import Change, Delta, VisitMeasure, fit_trajectory, relative_areas
+from longderm.change.evolution import EvolutionModel, judge_evolution
 from longderm.change.familiar import LEVELS, distance_of
 from longderm.change.trajectory import TREND_MEASURES
 from longderm.governance import Decision, EventFact, Facts, PhotoFacts, ReleaseFact, decide, decide_trajectory
@@ -29,11 +30,13 @@ def run_decisions(work: Work, release: Release) -> BatchResult:
     """Decide on every pair whose change is known. `release` is of kind "change"."""
     result = BatchResult()
     started = time.process_time()
+    head = EvolutionModel.from_config(release.config)
     for pair_id in work.pending["decisions"]:
         if work.result("changes", pair_id) is None:
             continue  # its change is still pending, so is its decision
         pair = work.pairs[pair_id]
-        decision = decide(_read_change(work, pair_id), _facts(work, pair, release))
+        change = _read_change(work, pair_id)
+        decision = decide(change, _facts(work, pair, release))
         result.rows["decisions"].append(
             {
                 "pair_id": pair_id,
@@ -47,6 +50,7 @@ def run_decisions(work: Work, release: Release) -> BatchResult:
                 "flag_rule": decision.flag_rule,
                 "facts": decision.facts,
                 "thresholds": decision.thresholds,
+                "evolution": _evolution(change, pair, decision, head),
                 "rules_hash": decision.rules_hash,
                 "releases": list(decision.releases),
             }
@@ -54,6 +58,14 @@ def run_decisions(work: Work, release: Release) -> BatchResult:
         result.entities += 1
     result.cpu_s = time.process_time() - started
     return result
+
+
+def _evolution(change: Change | None, pair: Pair, decision: Decision, head: EvolutionModel | None) -> float | None:
+    """How melanoma-like an issued change is; None for one that is not issued, has no date, or without a head."""
+    days = pair.interval_days
+    if change is None or head is None or days is None or days <= 0 or not decision.verdict.startswith("issued"):
+        return None
+    return judge_evolution(change.deltas, days, head).score
 
 
 def run_trajectories(work: Work, release: Release) -> BatchResult:
