@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from longderm.bench.series_measuring import Row, SeriesSpec, differences_of, measured_rows
 from longderm.bench.statistics import auroc, bootstrap_interval
@@ -66,31 +66,19 @@ def run(
     print(f"distributions frozen before scoring: sha256 {digest}", flush=True)
     used = load_release("change", release or DEFAULT_VERSION)
     described = {"distributions": digest, "release": used.name, "seed": seed}
+    measured = partial(measured_rows, release=used, resume=bool(resume), workers=workers, minutes=minutes)
+    if not fit:
+        read_head(head, used)  # without one, nothing need be measured
+    # All is measured before anything is fitted, so that a run which stops early has lost nothing.
+    to_fit = measured(out / "fit.jsonl", described | {"fit": fit}, fit_specs(fit, seed)) if fit else []
+    rows = measured(out / "pairs.jsonl", described | {"pairs": pairs}, report_specs(pairs, seed))
     fitted_on: dict[str, Any] = {}
     if fit:
-        rows = measured_rows(
-            out / "fit.jsonl",
-            described | {"fit": fit},
-            fit_specs(fit, seed),
-            used,
-            resume=bool(resume),
-            workers=workers,
-            minutes=minutes,
-        )
-        told = fit_head(rows) | {"source": {"kind": "synthetic", "distributions": digest, "lesions": len(rows)}}
+        fitted_on = {"lesions": len(to_fit), "seed": seed + _FIT_SEED_AWAY}
+        told = fit_head(to_fit) | {"source": described | fitted_on | {"kind": "synthetic"}}
         (out / HEAD).write_text(json.dumps(told, indent=2, sort_keys=True) + "\n")
-        fitted_on = {"lesions": len(rows), "seed": seed + _FIT_SEED_AWAY}
         head = str(out / HEAD)
     model = read_head(head, used)
-    rows = measured_rows(
-        out / "pairs.jsonl",
-        described | {"pairs": pairs},
-        report_specs(pairs, seed),
-        used,
-        resume=bool(resume),
-        workers=workers,
-        minutes=minutes,
-    )
     figures = report(rows, model)
     _print(figures)
     run_of = described | {"pairs": pairs, "fitted_on": fitted_on, "source": "synthetic"}
@@ -189,8 +177,7 @@ def _auroc(
     counts = {"positive": int(positive.sum()), "negative": int((~positive).sum())}
     if not positive.any() or positive.all():
         return {"auroc": None} | counts
-    statistic: Callable[[NDArray[np.intp]], float] = lambda index: auroc(values[index], positive[index])  # noqa: E731
-    ends = bootstrap_interval(statistic, len(values)) or []
+    ends = bootstrap_interval(lambda index: auroc(values[index], positive[index]), len(values)) or []
     return {"auroc": [round(auroc(values, positive), 4), *ends]} | counts
 
 

@@ -129,15 +129,15 @@ def _pipeline(visits: Sequence[VisitPhoto], release: Release) -> Row:
     told = [photo_facts(photo, mask) for photo, mask in zip(photos, masks, strict=True)]
     measures = [measure(photo, mask) for photo, mask in zip(photos, masks, strict=True)]
     ready = [prepare(photo, mask) for photo, mask in zip(photos, masks, strict=True)]
-    first_day = visits[0].day
-    rows = []
-    for visit, mask, fact, taken in zip(visits, masks, told, measures, strict=True):
+    days = [(visit.day - visits[0].day).days for visit in visits]
+    rows: list[Row] = []
+    for day, visit, mask, fact, taken in zip(days, visits, masks, told, measures, strict=True):
         # As the trajectory stage has it: of a cut lesion or a poor photo the area is not known.
-        usable = mask.found and not mask.touches_border and fact.quality_score is not None
-        usable = usable and fact.quality_score >= QUALITY_MIN
+        good = fact.quality_score is not None and fact.quality_score >= QUALITY_MIN
+        usable = mask.found and not mask.touches_border and good
         rows.append(
             {
-                "day": (visit.day - first_day).days,
+                "day": day,
                 "true_area_mm2": round(visit.state.area_mm2, _DECIMALS),
                 "area_px": _rounded(taken.area_px) if usable else None,
                 "area_mm2": _rounded(taken.area_mm2) if usable else None,
@@ -148,10 +148,9 @@ def _pipeline(visits: Sequence[VisitPhoto], release: Release) -> Row:
     pairs = []
     for start, end in wanted:
         both = (photos[start], photos[end]), (masks[start], masks[end]), (measures[start], measures[end])
-        seen = told[start], told[end]
-        days = rows[end]["day"] - rows[start]["day"]
-        placed = _pair(both, (ready[start], ready[end]), seen, days, release)
-        pairs.append({"baseline": start, "followup": end, "interval_days": days} | placed)
+        seen, between = (told[start], told[end]), days[end] - days[start]
+        placed = _pair(both, (ready[start], ready[end]), seen, between, release)
+        pairs.append({"baseline": start, "followup": end, "interval_days": between} | placed)
     return {"visits_measured": rows, "pairs": pairs}
 
 

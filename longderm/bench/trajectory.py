@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,19 +195,21 @@ def _months_won(lesions: Sequence[Judged], ours: Sequence[int | None], size: Seq
     months = np.array(won)
     if not months.size:
         return {"melanomas": 0}
-    pick: Mapping[str, Callable[[NDArray[np.float64]], float]] = {
-        "median": lambda values: float(np.median(values)),
-        "mean": lambda values: float(values.mean()),
-    }
     told: dict[str, Any] = {"melanomas": int(months.size)}
-    for name, statistic in pick.items():
-        ends = bootstrap_interval(lambda index, of=statistic: of(months[index]), months.size)
-        told[name] = [round(statistic(months), 3), *(ends or [])]
+    for name, statistic in (("median", np.median), ("mean", np.mean)):
+        ends = bootstrap_interval(partial(_of_drawn, statistic, months), months.size)
+        told[name] = [round(float(statistic(months)), 3), *(ends or [])]
     return told | {
         "earlier": int((months > 0).sum()),
         "same_visit": int((months == 0).sum()),
         "later": int((months < 0).sum()),
     }
+
+
+def _of_drawn(
+    statistic: Callable[[NDArray[np.float64]], Any], values: NDArray[np.float64], drawn: NDArray[np.intp]
+) -> float:
+    return float(statistic(values[drawn]))
 
 
 def _share(hits: Sequence[bool]) -> list[float] | None:
