@@ -26,6 +26,8 @@ BENCHMARKS = {
     "looks": "skin tone, area and asymmetry of simulated lesions against the simulator's truth; time of each part",
     "change": "change score on real photos taken twice, half of them changed in between, beside simpler comparisons",
     "pair": "a scored pair against the sum of its parts timed alone: two photos measured, one alignment, two looks",
+    "evolution": "melanoma-like evolution on simulated 3-month pairs, against growing benign naevi, beside size alone",
+    "trajectory": "simulated series of visits: growth with its interval, first flagged visit, months won over size",
     "noise": "minimal detectable change and false alarms on stable pairs; writes a change release",
     "prognosis": "optimism bootstraps of a Cox model beside a loop over lifelines; concordance by size; landmark risks",
     "pipeline": "the monitoring flow on simulated photos: wall time against the CPU time inside the stages, memory",

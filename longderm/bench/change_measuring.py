@@ -53,7 +53,7 @@ def measure_row(spec: ChangeSpec, folder: Path, split: str, release: Release, cr
 def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) -> Row:
     """What the pipeline and the baselines say of a pair, and where, as plain numbers; `withheld`: the rule that would
     not let the result out, or None."""
-    from longderm.bench.pair_facts import pair_facts
+    from longderm.bench.pair_facts import pair_facts, photo_facts
     from longderm.change.common_view import build_common_view
     from longderm.change.score import score_change
     from longderm.governance import withheld_by
@@ -66,7 +66,8 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
     masks = segment(photos[0]), segment(photos[1])
     alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
     found = all(mask.found and mask.mask.any() for mask in masks)
-    facts = pair_facts(photos, masks, alignment, None, float(release.config["alpha"]))
+    told = [photo_facts(photo, mask) for photo, mask in zip(photos, masks, strict=True)]
+    facts = pair_facts(told[0], told[1], alignment, None, float(release.config["alpha"]))
     change = score_change(
         *photos,
         alignment=alignment,

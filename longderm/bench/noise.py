@@ -277,7 +277,7 @@ def _observe(photos: tuple[Photo, Photo], interval_days: int | None, crops_to: P
     import cv2
 
     from longderm.bench.change_measuring import write_crops
-    from longderm.bench.pair_facts import pair_facts
+    from longderm.bench.pair_facts import pair_facts, photo_facts
     from longderm.change import Change
     from longderm.change.common_view import build_common_view
     from longderm.change.crops import cut_crops
@@ -290,7 +290,8 @@ def _observe(photos: tuple[Photo, Photo], interval_days: int | None, crops_to: P
     cv2.setNumThreads(1)
     masks = segment(photos[0]), segment(photos[1])
     alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
-    facts = pair_facts(photos, masks, alignment, interval_days, ALPHA)
+    told = [photo_facts(photo, mask) for photo, mask in zip(photos, masks, strict=True)]
+    facts = pair_facts(told[0], told[1], alignment, interval_days, ALPHA)
     withheld = withheld_by(None, facts)
     if withheld is not None or alignment.matrix is None:
         return {"withheld": withheld or "alignment_refused", "observations": {}}

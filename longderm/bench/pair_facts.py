@@ -1,4 +1,4 @@
-"""What the rules ask of a pair that a benchmark made: as the pipeline would find it out, without a store."""
+"""What the rules ask about a pair, gathered from what the pipeline says of both photos, without a store."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ from longderm.photo import Photo
 from longderm.registration import Alignment
 
 
+def photo_facts(photo: Photo, mask: Segmentation) -> PhotoFacts:
+    """What the rules ask about a photo and the mask drawn in it."""
+    return PhotoFacts(
+        modality=photo.meta.modality,
+        quality_score=assess_quality(photo).score,
+        polarised=photo.meta.polarised,
+        contact=photo.meta.contact,
+        px_per_mm=photo.meta.px_per_mm,
+        px_per_mm_error=photo.meta.px_per_mm_error,
+        mask_found=mask.found,
+        mask_touches_border=mask.touches_border,
+        mask_confidence=mask.confidence,
+        mask_share=float(mask.mask.mean()),
+    )
+
+
 def pair_facts(
-    photos: tuple[Photo, Photo],
-    masks: tuple[Segmentation, Segmentation],
-    alignment: Alignment,
-    interval_days: int | None,
-    alpha: float,
+    baseline: PhotoFacts, followup: PhotoFacts, alignment: Alignment, interval_days: int | None, alpha: float
 ) -> Facts:
-    """The facts of two photos of one lesion; an interval that is not known is that of an undated repeat."""
-    told = [
-        PhotoFacts(
-            modality=photo.meta.modality,
-            quality_score=assess_quality(photo).score,
-            polarised=photo.meta.polarised,
-            contact=photo.meta.contact,
-            px_per_mm=photo.meta.px_per_mm,
-            mask_found=mask.found,
-            mask_touches_border=mask.touches_border,
-            mask_confidence=mask.confidence,
-            mask_share=float(mask.mask.mean()),
-        )
-        for photo, mask in zip(photos, masks, strict=True)
-    ]
+    """What the rules ask about a pair of one patient's lesion; interval_days: None for an undated repeat."""
     return Facts(
-        baseline=told[0],
-        followup=told[1],
+        baseline=baseline,
+        followup=followup,
         interval_days=interval_days,
         undated_repeat=interval_days is None,
         special_site=None,

@@ -1,13 +1,13 @@
-"""All visits of one lesion: how fast it grows, with a 95% interval."""
+"""All visits of one lesion: how fast it grows, and how its colour and structure go, with 95% intervals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
-from longderm.change.evidence import DECIMALS, DEFAULT_VERSION, Z95, NoiseModel
+from longderm.change.evidence import DECIMALS, DEFAULT_VERSION, Z95, Noise, NoiseModel
 from longderm.models.releases import Release, load_release
 
 #: Days of a month, as everywhere in longderm (365.25 / 12).
@@ -15,6 +15,11 @@ DAYS_PER_MONTH = 30.4375
 #: With fewer visits the exact distribution of Kendall's S cannot give a 95% interval: for 5, all pairwise slopes cover
 #: 1 - 2/5! = 98.3%; for 4 only 91.7%.
 _SEN_MIN_VISITS = 5
+#: Relative error of a scale that is stated without its error: a lesion off the plane that was calibrated is a few
+#: percent nearer or farther, at each visit anew. As wide as where a stated scale meets a ruler (`longderm.imaging`).
+UNSTATED_SCALE_ERROR = 0.03
+#: Measured differences from the first visit whose trend is told: two of colour, one of structure.
+TREND_MEASURES = ("colour_variegation", "delta_lightness", "structure_energy")
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,26 @@ class VisitMeasure:
 
     day: acquisition day; area_mm2: None without a scale; relative_area: area in the frame of the lesion's first visit,
     as a multiple of the area there (1.0 at that visit itself), None where no chain of accepted alignments leads there;
-    flagged: a pair that ends with this visit was flagged.
+    flagged: a pair that ends with this visit was flagged; px_per_mm_error: relative standard error of the scale that
+    the area rests on, None where it is not stated; differences: from the first visit, by measure (0 at that visit
+    itself), as far as the two were compared.
     """
 
     day: int
     area_mm2: float | None = None
     relative_area: float | None = None
     flagged: bool = False
+    px_per_mm_error: float | None = None
+    differences: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A robust slope per month with its 95% interval (None without a known noise where the visits are too few)."""
+
+    per_month: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,8 @@ class Trajectory:
     """Growth of one lesion (the fields of table `trajectories`); None where it cannot be told.
 
     A month has 30.4375 days; percent are of the area at the first visit; low and high are the ends of 95% intervals;
-    reasons: why something is missing.
+    reasons: why something is missing; trends: per month, by TREND_MEASURES, those that are known (variety of colour and
+    lightness against the skin in Lab units; amount of structure as a log ratio).
     """
 
     visits: int
@@ -51,35 +70,32 @@ class Trajectory:
     growth_percent_per_month_high: float | None
     first_flagged_day: int | None
     reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Slope:
-    """A robust slope per month with its 95% interval (None without a known noise where the visits are too few)."""
-
-    per_month: float
-    low: float | None
-    high: float | None
+    trends: Mapping[str, Slope] = field(default_factory=dict)
 
 
 def fit_trajectory(visits: Sequence[VisitMeasure], *, release: Release | None = None) -> Trajectory:
     """Fit the growth of one lesion over its visits, in any order; slopes are Theil-Sen's.
 
-    release: of kind "change"; its minimal detectable change of the area makes the interval where the visits are too few
-    to show their own scatter. Raises ValueError for two visits on one day or an area that is not positive.
+    release: of kind "change"; its minimal detectable changes make the intervals where the visits are too few to show
+    their own scatter; that of a growth in mm2 is widened by the errors of the scales. Raises ValueError for two visits
+    on one day or an area that is not positive.
     """
     used = release if release is not None else load_release("change", DEFAULT_VERSION)
-    noise = NoiseModel.from_config(used.config).noise.get("area")
+    known = NoiseModel.from_config(used.config).noise
     ordered = sorted(visits, key=lambda visit: visit.day)
     days = [visit.day for visit in ordered]
     if len(set(days)) != len(days):
         raise ValueError("two visits on one day: a visit is one patient on one day")
     if any(a is not None and not a > 0 for visit in ordered for a in (visit.area_mm2, visit.relative_area)):
         raise ValueError("an area must be positive; leave it None where it is not known")
-    # The MDC is 1.96 sqrt(2) standard deviations of one measurement.
-    sd = None if noise is None else noise.mdc / (Z95 * math.sqrt(2.0))
-    absolute = robust_slope([(v.day, v.area_mm2) for v in ordered if v.area_mm2 is not None], sd)
-    relative = robust_slope([(v.day, 100.0 * v.relative_area) for v in ordered if v.relative_area is not None], sd)
+    sd = _sd_of_one(known.get("area"))
+    in_mm2 = [(v.day, v.area_mm2, v.px_per_mm_error) for v in ordered if v.area_mm2 is not None]
+    absolute = robust_slope(
+        [(day, area) for day, area, _ in in_mm2],
+        None if sd is None else [area * _with_scale_error(sd, error) for _, area, error in in_mm2],
+    )
+    in_percent = [(v.day, 100.0 * v.relative_area) for v in ordered if v.relative_area is not None]
+    relative = robust_slope(in_percent, None if sd is None else [share * sd for _, share in in_percent])
     reasons = []
     if len(ordered) < 2:
         reasons.append("one visit: growth needs two" if ordered else "no visit with a usable photo")
@@ -103,13 +119,14 @@ def fit_trajectory(visits: Sequence[VisitMeasure], *, release: Release | None = 
         growth_percent_per_month_high=None if relative is None else relative.high,
         first_flagged_day=flagged[0] if flagged else None,
         reasons=tuple(reasons),
+        trends=_trends(ordered, known),
     )
 
 
-def robust_slope(points: Sequence[tuple[int, float]], relative_sd: float | None) -> Slope | None:
-    """Theil-Sen slope per month of (day, area) points, and its 95% interval; None for fewer than two points.
+def robust_slope(points: Sequence[tuple[int, float]], sds: Sequence[float] | None) -> Slope | None:
+    """Theil-Sen slope per month of (day, value) points, and its 95% interval; None for fewer than two points.
 
-    relative_sd: standard deviation of one area measurement, relative. From five visits on, the interval is Sen's, by
+    sds: standard deviation of each value, None where it is not known. From five visits on, the interval is Sen's, by
     the exact distribution of Kendall's S (Sen 1968, doi 10.1080/01621459.1968.10480934); with fewer it rests on the
     known noise, as in least squares. The wider end of both is taken where both exist: visits that happen to lie on a
     line do not make the measurement better. Three or four visits without a known noise span all pairwise slopes, which
@@ -118,13 +135,13 @@ def robust_slope(points: Sequence[tuple[int, float]], relative_sd: float | None)
     if len(points) < 2:
         return None
     months = [day / DAYS_PER_MONTH for day, _ in points]
-    areas = [area for _, area in points]
-    slopes = sorted((areas[j] - areas[i]) / (months[j] - months[i]) for i, j in combinations(range(len(points)), 2))
+    values = [value for _, value in points]
+    slopes = sorted((values[j] - values[i]) / (months[j] - months[i]) for i, j in combinations(range(len(points)), 2))
     middle = len(slopes) // 2
     slope = slopes[middle] if len(slopes) % 2 else 0.5 * (slopes[middle - 1] + slopes[middle])
     lows, highs = [], []
-    if relative_sd is not None:
-        half = Z95 * _slope_sd(months, areas, relative_sd)
+    if sds is not None:
+        half = Z95 * _slope_sd(months, sds)
         lows.append(slope - half)
         highs.append(slope + half)
     if len(points) >= _SEN_MIN_VISITS:
@@ -166,11 +183,32 @@ def relative_areas(
     )
 
 
-def _slope_sd(months: Sequence[float], areas: Sequence[float], relative_sd: float) -> float:
-    """Standard deviation of a least-squares slope when each area has the same relative error."""
+def _sd_of_one(noise: Noise | None) -> float | None:
+    """Standard deviation of one measurement: the MDC is 1.96 sqrt(2) of it."""
+    return None if noise is None else noise.mdc / (Z95 * math.sqrt(2.0))
+
+
+def _with_scale_error(sd: float, scale_error: float | None) -> float:
+    """An area goes with the square of the scale, so its relative error is twice the scale's."""
+    return math.hypot(sd, 2.0 * (UNSTATED_SCALE_ERROR if scale_error is None else scale_error))
+
+
+def _trends(ordered: Sequence[VisitMeasure], known: Mapping[str, Noise]) -> dict[str, Slope]:
+    trends = {}
+    for measure in TREND_MEASURES:
+        points = [(visit.day, visit.differences[measure]) for visit in ordered if measure in visit.differences]
+        sd = _sd_of_one(known.get(measure))
+        slope = robust_slope(points, None if sd is None else [sd] * len(points))
+        if slope is not None:
+            trends[measure] = slope
+    return trends
+
+
+def _slope_sd(months: Sequence[float], errors: Sequence[float]) -> float:
+    """Standard deviation of a least-squares slope of points with these standard deviations."""
     mean = math.fsum(months) / len(months)
     spread = math.fsum((month - mean) ** 2 for month in months)
-    variance = math.fsum(((month - mean) * area * relative_sd) ** 2 for month, area in zip(months, areas, strict=True))
+    variance = math.fsum(((month - mean) * error) ** 2 for month, error in zip(months, errors, strict=True))
     return math.sqrt(variance) / spread
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from longderm.change.evidence import SPECS
+from longderm.change.trajectory import TREND_MEASURES
 from longderm.report.area import area_series
 from longderm.report.pairs import ISSUED, pair_view, photo_view
 from longderm.report.rows import Row, Rows
@@ -27,6 +29,7 @@ from longderm.report.words import (
     count_label,
     day_label,
     failure_text,
+    measure_label,
     number,
     plain,
     site_label,
@@ -228,7 +231,8 @@ def _trajectory(row: Row | None, status: Status, unit: str) -> TrajectoryView | 
     if row is None or status in ("single_visit", "out_of_scope"):
         return None
     growth = None
-    if row["verdict"] in ISSUED:
+    issued = row["verdict"] in ISSUED
+    if issued:
         absolute, relative = _growth(row, "growth_mm2_per_month", "mm2"), _growth(row, "growth_percent_per_month", "%")
         growth = (absolute or relative) if unit == "mm2" else (relative or absolute)
     reasons = [*(row["reasons"] or ()), *([failure_text("trajectory", row["failure"])] if row["failure"] else [])]
@@ -239,7 +243,19 @@ def _trajectory(row: Row | None, status: Status, unit: str) -> TrajectoryView | 
         reasons=_each_once(reasons),
         growth=growth,
         first_flagged=None if first is None else day_label(first),
+        trends=tuple(text for measure in TREND_MEASURES if issued and (text := _trend(row, measure)) is not None),
     )
+
+
+def _trend(row: Row, measure: str) -> str | None:
+    """ "lightness against the skin −0.42 Lab units per month (95% interval −0.80 to −0.04)", or None: not known."""
+    column = f"{measure}_per_month"
+    value, low, high = (row.get(column + end) for end in ("", "_low", "_high"))
+    if value is None or low is None or high is None:
+        return None
+    text = with_unit(number(value, 2, signed=True), SPECS[measure].unit)
+    ends = f"{number(low, 2, signed=True)} to {number(high, 2, signed=True)}"
+    return f"{measure_label(measure)} {text} per month (95% interval {ends})"
 
 
 def _is_growing(row: Row | None) -> bool:

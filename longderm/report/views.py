@@ -176,13 +176,14 @@ class PairView:
 
 @dataclass(frozen=True)
 class TrajectoryView:
-    """All visits together; `growth` is None where no rule issued it."""
+    """All visits together; `growth` is None where no rule issued it; `trends`: of colour and structure, as texts."""
 
     verdict: str
     rule: str
     reasons: tuple[str, ...]
     growth: str | None
     first_flagged: str | None
+    trends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

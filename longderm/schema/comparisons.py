@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from longderm.schema.table import STRINGS, table
+from longderm.schema.table import STRINGS, Column, table
 
 _DELTA_FIELDS = [
     ("measure", pa.string()),
@@ -18,6 +18,17 @@ _DELTA_FIELDS = [
 
 #: One measured difference of a pair: follow-up minus baseline, and the minimal detectable change (95%).
 DELTA = pa.struct(_DELTA_FIELDS)
+
+
+def _slope(name: str, meaning: str) -> list[Column]:
+    """The columns of a slope per month with its 95% interval."""
+    column = f"{name}_per_month"
+    return [
+        (column, pa.float64(), f"{meaning}; null where the visits were not compared"),
+        (f"{column}_low", pa.float64(), "lower end of its 95% interval"),
+        (f"{column}_high", pa.float64(), "upper end of its 95% interval"),
+    ]
+
 
 COMPARISON_TABLES = [
     table(
@@ -85,6 +96,7 @@ COMPARISON_TABLES = [
             ("flag_rule", pa.string(), "what the change counts as in its protocol, or null where it is not flagged"),
             ("facts", pa.string(), "every value that the rules looked at, as JSON with sorted names; no identifier"),
             ("thresholds", pa.string(), "every threshold of the rules, as JSON with sorted names"),
+            ("evolution", pa.float64(), "how melanoma-like the change is, 0 to 1; null where the release cannot tell"),
             ("rules_hash", pa.string(), "SHA-256 of the rules' names, verdicts, meanings, thresholds and sources"),
             ("releases", STRINGS, "the releases it rests on, each as kind/version:digest"),
         ],
@@ -105,6 +117,9 @@ COMPARISON_TABLES = [
             ("growth_percent_per_month", pa.float64(), "robust slope of the relative area"),
             ("growth_percent_per_month_low", pa.float64(), "lower end of its 95% interval"),
             ("growth_percent_per_month_high", pa.float64(), "upper end of its 95% interval"),
+            *_slope("colour_variegation", "robust slope of the variety of colour, Lab units"),
+            *_slope("delta_lightness", "robust slope of the lightness against the skin, Lab units"),
+            *_slope("structure_energy", "robust slope of the amount of structure, log ratio to the first visit"),
             ("first_flagged_day", pa.int32(), "day of the first flagged visit, or null"),
             ("verdict", pa.string(), "issued, issued_with_caveat, abstained or out_of_scope"),
             ("rule", pa.string(), "name of the rule that decided"),

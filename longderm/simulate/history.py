@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,6 +78,38 @@ KIND_COURSES: dict[str, dict[str, tuple[float, float]]] = {
     },
 }
 
+#: Range of areas at the first photo, mm2: what a monitored lesion may be.
+AREA_RANGE_MM2 = (2.0, 90.0)
+
+#: A benign lesion that grows does so by this much at least, mm2/month; the others drift by this SD, either way counted
+#: as growth.
+LEAST_BENIGN_GROWTH, OTHER_GROWTH_SD = 0.02, 0.03
+
+
+#: Median, spread (SD of the logarithm), least and most of a course's time constant in months. Assumption.
+USUAL_PACE_MONTHS = (6.0, 0.5, 2.0, 18.0)
+
+
+@dataclass(frozen=True)
+class Courses:
+    """How changing lesions take their course.
+
+    `features`: per kind, the features that may change and the range their final strength is drawn from, evenly;
+    `shares`: per kind and feature, the share of lesions in which it changes at all (1 where none is given); paces: as
+    USUAL_PACE_MONTHS, of melanomas and of the others; `made_visible`: strengthened until a reader would see the change
+    at the first follow-up, which is what published shares of changed lesions count.
+    """
+
+    features: Mapping[str, Mapping[str, tuple[float, float]]]
+    shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    melanoma_pace_months: tuple[float, float, float, float] = USUAL_PACE_MONTHS
+    benign_pace_months: tuple[float, float, float, float] = USUAL_PACE_MONTHS
+    made_visible: bool = True
+
+
+#: The courses of every archive: whatever changes, changes visibly.
+USUAL = Courses(KIND_COURSES)
+
 
 @dataclass(frozen=True)
 class LesionState:
@@ -123,7 +156,7 @@ class LesionHistory:
         """Radii in mm of the lesion's border in `state` (see `outline`)."""
         rng = np.random.default_rng([*self.seed, 11])
         base = draw_outline(rng, self.irregularity, float(rng.uniform(1.0, 1.5))) * np.sqrt(self.area_mm2)
-        one_sided = min(1.0, 1.3 * self.final.get("asymmetry", 0.0)) if self.kind in MELANOMA_KINDS else 0.0
+        one_sided = min(1.0, 1.3 * self.final.get("asymmetry", 0.0))
         grown = grow(base, draw_lobe(rng), state.area_mm2, one_sided)
         teeth = state.get("streaks")
         if teeth <= 0:
@@ -155,17 +188,18 @@ def draw_lesion(
     population: str,
     first_interval_months: float,
     calibration: Calibration = PUBLISHED,
+    courses: Courses = USUAL,
 ) -> LesionHistory:
     """Draw a lesion of a population ("suspicious" or "ordinary") first seen again after `first_interval_months`."""
     changed = calibration.suspicious_changed if population == "suspicious" else calibration.ordinary_changed
     if rng.random() >= changed:
         kind = str(rng.choice(RESTING_KINDS, p=RESTING_SHARES[population]))
-        return make_lesion(rng, seed, kind, population, first_interval_months, calibration)
+        return make_lesion(rng, seed, kind, population, first_interval_months, calibration, courses)
     if rng.random() < calibration.melanoma_share_of_changed:
         kind = MELANOMA_KINDS[0] if rng.random() < calibration.in_situ_share else MELANOMA_KINDS[1]
     else:
         kind = str(rng.choice(BENIGN_CHANGING_KINDS, p=BENIGN_CHANGING_SHARES))
-    return make_lesion(rng, seed, kind, population, first_interval_months, calibration)
+    return make_lesion(rng, seed, kind, population, first_interval_months, calibration, courses)
 
 
 def make_lesion(
@@ -175,6 +209,7 @@ def make_lesion(
     population: str,
     first_interval_months: float,
     calibration: Calibration = PUBLISHED,
+    courses: Courses = USUAL,
 ) -> LesionHistory:
     """Draw a lesion of a given kind."""
     area = _draw_area(rng, kind, population, calibration)
@@ -187,10 +222,13 @@ def make_lesion(
     growth = _draw_growth(rng, kind, calibration)
     # An ordinary lesion may rest for some time after its first photo before it begins to change.
     onset = 0.0 if population == "suspicious" else float(rng.uniform(0, 0.5) * first_interval_months)
-    pace = float(np.clip(rng.lognormal(np.log(6.0), 0.5), 2.0, 18.0))
-    final = {name: float(rng.uniform(*span)) for name, span in KIND_COURSES[kind].items()}
+    median, spread, least, most = courses.melanoma_pace_months if kind in MELANOMA_KINDS else courses.benign_pace_months
+    pace = float(np.clip(rng.lognormal(np.log(median), spread), least, most))
+    final = {name: float(rng.uniform(*span)) for name, span in courses.features[kind].items()}
+    shares = courses.shares.get(kind, {})
+    final = {name: end for name, end in final.items() if name not in shares or rng.random() < shares[name]}
     lesion = LesionHistory(kind, population, area, growth, onset, pace, True, irregularity, final, seed)
-    return _made_visible(rng, lesion, first_interval_months)
+    return _made_visible(rng, lesion, first_interval_months) if courses.made_visible else lesion
 
 
 def _made_visible(rng: np.random.Generator, lesion: LesionHistory, month: float) -> LesionHistory:
@@ -216,7 +254,7 @@ def _draw_area(rng: np.random.Generator, kind: str, population: str, calibration
         mean, sd = calibration.suspicious_area_mean, calibration.suspicious_area_sd
     else:
         mean, sd = calibration.nevus_area_mean, calibration.nevus_area_sd
-    return float(np.clip(draw_lognormal(rng, mean, sd), 2.0, 90.0))
+    return float(np.clip(draw_lognormal(rng, mean, sd), *AREA_RANGE_MM2))
 
 
 def _draw_growth(rng: np.random.Generator, kind: str, calibration: Calibration) -> float:
@@ -227,8 +265,8 @@ def _draw_growth(rng: np.random.Generator, kind: str, calibration: Calibration) 
     if kind == "growing_nevus":
         # The published range is taken as the central 95% of lesions.
         sd = (calibration.benign_growth_high - calibration.benign_growth_low) / 3.92
-        return float(max(0.02, rng.normal(calibration.benign_growth_mean, sd)))
-    return float(abs(rng.normal(0, 0.03)))
+        return float(max(LEAST_BENIGN_GROWTH, rng.normal(calibration.benign_growth_mean, sd)))
+    return float(abs(rng.normal(0, OTHER_GROWTH_SD)))
 
 
 def draw_lognormal(rng: np.random.Generator, mean: float, sd: float) -> float:

@@ -15,26 +15,21 @@ from numpy.typing import NDArray
 from longderm.simulate import dicom_files, folder_files
 from longderm.simulate.archive import PatientOutcome
 from longderm.simulate.body import render_overview
-from longderm.simulate.devices import CAMERAS, TILE_CAMERA, TILES, Device, dermatoscopes
-from longderm.simulate.exposure import Shot, draw_shot
+from longderm.simulate.devices import CAMERAS, TILE_CAMERA, TILES, dermatoscopes
+from longderm.simulate.exposure import Shot
 from longderm.simulate.history import MELANOMA_KINDS, LesionState
 from longderm.simulate.outline import area_mm2
 from longderm.simulate.pigment import LesionLooks, draw_looks
 from longderm.simulate.plans import LesionPlan, PatientPlan
 from longderm.simulate.records import PhotoRecord, number_of, person_of, uid_of
 from longderm.simulate.render import SKIN_EXTENT_MM, SKIN_PER_MM, Rendering, render
+from longderm.simulate.shots import LesionShots, stated_scale
 from longderm.simulate.sites import SITES
 from longderm.simulate.skin import SkinField, build_skin
 
 #: Skin lattices of close-up photos: coarser and wider.
 CLOSE_UP_PER_MM = 10.0
 CLOSE_UP_EXTENT_MM = 90.0
-
-#: Stated scales are off by this much (relative SD): calibration plates and hands are not exact.
-SCALE_ERROR = 0.01
-
-#: Blur of a photo that is useless on purpose: nothing of the structures is left.
-FLAW_BLUR_PX = 9.0
 
 DIAGNOSES = {
     "melanoma_in_situ": "melanoma in situ",
@@ -81,12 +76,7 @@ class _PatientWriter:
         reach = max(float(radii.max()) for radii in outlines.values())
         skin = build_skin(history.seed, plan.skin, SKIN_EXTENT_MM, SKIN_PER_MM, lesion.site)
         looks = draw_looks(history, reach, skin.melanin)
-        rng = np.random.default_rng([*history.seed, 61])
-        hairiness = float(rng.beta(1.0, 3.0)) * (1.4 if plan.sex == "male" else 0.8)
-        if lesion.site in ("sole", "palm", "nail"):
-            hairiness = 0.0
-        usual = float(rng.uniform(-np.pi, np.pi)) if rng.random() < 0.3 else 0.0
-        shots = _Shots(plan, lesion, reach, hairiness, usual)
+        shots = LesionShots(plan, lesion, reach)
         for visit in lesion.visits:
             for number in range(lesion.photos_at.get(visit, 1)):
                 shot = shots.draw(visit, number, dermatoscopes(plan.maker))
@@ -119,7 +109,7 @@ class _PatientWriter:
         self._write_events(lesion)
 
     def _write_close_ups(
-        self, lesion: LesionPlan, states: dict[int, LesionState], looks: LesionLooks, shots: _Shots
+        self, lesion: LesionPlan, states: dict[int, LesionState], looks: LesionLooks, shots: LesionShots
     ) -> None:
         skin: SkinField = build_skin(
             (*lesion.history.seed, 5), self.plan.skin, CLOSE_UP_EXTENT_MM, CLOSE_UP_PER_MM, lesion.site
@@ -130,7 +120,12 @@ class _PatientWriter:
             self._write_photo(lesion, visit, 90, "clinical", shot, picture, states[visit])
 
     def _write_tiles(
-        self, lesion: LesionPlan, states: dict[int, LesionState], skin: SkinField, looks: LesionLooks, shots: _Shots
+        self,
+        lesion: LesionPlan,
+        states: dict[int, LesionState],
+        skin: SkinField,
+        looks: LesionLooks,
+        shots: LesionShots,
     ) -> None:
         """The tiles that the overview cameras cut out; they were there on the days of overviews."""
         for visit in sorted(set(lesion.visits) & set(self.plan.overview_visits)):
@@ -156,10 +151,6 @@ class _PatientWriter:
     ) -> None:
         plan = self.plan
         key = (plan.seed, plan.index, lesion.number, visit, number, modality)
-        rng = np.random.default_rng([*lesion.history.seed, 62, visit, number])
-        stated = None
-        if rng.random() < shot.device.calibrated:
-            stated = shot.px_per_mm * (1 + float(rng.normal(0, SCALE_ERROR)))
         side = ("L", "R")[number_of(plan.seed, plan.index, lesion.number, "side") % 2]
         record = PhotoRecord(
             person=self.person,
@@ -170,7 +161,7 @@ class _PatientWriter:
             day=plan.visit_days[visit],
             modality=modality,
             device=shot.device,
-            px_per_mm_stated=stated,
+            px_per_mm_stated=stated_scale(lesion, visit, number, shot),
             key=key,
             visit_key=(plan.seed, plan.index, visit),
         )
@@ -272,32 +263,6 @@ class _PatientWriter:
         diagnosis = DIAGNOSES.get(lesion.history.kind, lesion.history.kind.replace("_", " "))
         reported = (day + timedelta(days=6)).isoformat()
         self.outcome.events.append({**row, "date": reported, "event": "histology", "diagnosis": diagnosis})
-
-
-class _Shots:
-    """Draws the shots of one lesion."""
-
-    def __init__(self, plan: PatientPlan, lesion: LesionPlan, reach: float, hairiness: float, usual: float) -> None:
-        self.plan, self.lesion, self.reach, self.hairiness, self.usual = plan, lesion, reach, hairiness, usual
-
-    def draw(self, visit: int, number: int, devices: tuple[Device, ...]) -> Shot:
-        seed = (*self.lesion.history.seed, 63, visit, number)
-        rng = np.random.default_rng(seed)
-        # A clinic keeps its camera for years: the device follows the visit, seldom the photo.
-        clinic = np.random.default_rng([self.plan.seed, self.plan.index, 64])
-        usual_device = devices[int(clinic.integers(len(devices)))]
-        device = usual_device if rng.random() < 0.75 else devices[int(rng.integers(len(devices)))]
-        if self.plan.frame is not None and devices != (TILE_CAMERA,):
-            device = replace(device, size=self.plan.frame)
-        shot = draw_shot(rng, seed, device, self.hairiness, self.reach, self.usual)
-        flaw = self.lesion.flaws.get(visit)
-        if flaw == "blurred":
-            return replace(shot, blur_px=FLAW_BLUR_PX, motion_px=0.0)
-        if flaw == "cut":
-            matrix = shot.matrix.copy()
-            matrix[0, 2] = 0.35 * self.reach * shot.px_per_mm  # the centre so near the left edge that half is missing
-            return replace(shot, matrix=matrix)
-        return shot
 
 
 def _write_mask(path: Path, mask: NDArray[np.bool_]) -> None:

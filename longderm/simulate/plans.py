@@ -72,7 +72,7 @@ def draw_patient(seed: int, index: int, calibration: Calibration = PUBLISHED) ->
     populations = [
         "suspicious" if rng.random() < calibration.suspicious_share else "ordinary" for _ in range(lesion_count)
     ]
-    visit_days = _draw_visit_days(rng, visit_count, "suspicious" in populations)
+    visit_days = draw_visit_days(rng, visit_count, "suspicious" in populations)
     lesions = [
         _draw_lesion_plan(rng, (seed, index, 2, number), number, population, visit_days, calibration)
         for number, population in enumerate(populations, 1)
@@ -92,7 +92,7 @@ def draw_patient(seed: int, index: int, calibration: Calibration = PUBLISHED) ->
     )
 
 
-def _draw_visit_days(rng: np.random.Generator, count: int, suspicious: bool) -> tuple[date, ...]:
+def draw_visit_days(rng: np.random.Generator, count: int, suspicious: bool) -> tuple[date, ...]:
     """Short-term monitoring comes back after three months, then every half year to year; the others once a year."""
     last = AS_OF - timedelta(days=int(rng.integers(3, 330)))
     gaps = [int(rng.integers(330, 480)) for _ in range(count - 1)]

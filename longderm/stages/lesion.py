@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 from longderm.change import Change, Delta, VisitMeasure, fit_trajectory, relative_areas
+from longderm.change.evolution import EvolutionModel, judge_evolution
 from longderm.change.familiar import LEVELS, distance_of
+from longderm.change.trajectory import TREND_MEASURES
 from longderm.governance import Decision, EventFact, Facts, PhotoFacts, ReleaseFact, decide, decide_trajectory
 from longderm.governance.photos import QUALITY_MIN
 from longderm.models import Release
@@ -20,17 +22,21 @@ from longderm.stages.work import Pair, Row, Work, same_patient
 #: Stages whose failure on a photo is a fact about its pairs.
 _PHOTO_FAILURES = ("quality", "masks", "measures")
 _TRAJECTORY_FIELDS = set(RESULT_COLUMNS["trajectories"])
+#: Endings of the columns of a slope, in the order of `longderm.change.trajectory.Slope`.
+_SLOPE_ENDS = ("", "_low", "_high")
 
 
 def run_decisions(work: Work, release: Release) -> BatchResult:
     """Decide on every pair whose change is known. `release` is of kind "change"."""
     result = BatchResult()
     started = time.process_time()
+    head = EvolutionModel.from_config(release.config)
     for pair_id in work.pending["decisions"]:
         if work.result("changes", pair_id) is None:
             continue  # its change is still pending, so is its decision
         pair = work.pairs[pair_id]
-        decision = decide(_read_change(work, pair_id), _facts(work, pair, release))
+        change = _read_change(work, pair_id)
+        decision = decide(change, _facts(work, pair, release))
         result.rows["decisions"].append(
             {
                 "pair_id": pair_id,
@@ -44,6 +50,7 @@ def run_decisions(work: Work, release: Release) -> BatchResult:
                 "flag_rule": decision.flag_rule,
                 "facts": decision.facts,
                 "thresholds": decision.thresholds,
+                "evolution": _evolution(change, pair, decision, head),
                 "rules_hash": decision.rules_hash,
                 "releases": list(decision.releases),
             }
@@ -51,6 +58,14 @@ def run_decisions(work: Work, release: Release) -> BatchResult:
         result.entities += 1
     result.cpu_s = time.process_time() - started
     return result
+
+
+def _evolution(change: Change | None, pair: Pair, decision: Decision, head: EvolutionModel | None) -> float | None:
+    """How melanoma-like an issued change is; None for one that is not issued, has no date, or without a head."""
+    days = pair.interval_days
+    if change is None or head is None or days is None or days <= 0 or not decision.verdict.startswith("issued"):
+        return None
+    return judge_evolution(change.deltas, days, head).score
 
 
 def run_trajectories(work: Work, release: Release) -> BatchResult:
@@ -88,15 +103,31 @@ def _trajectory(work: Work, visits: tuple[Row, ...], pairs: list[Pair], release:
             scales[index[pair.baseline["photo_id"]], index[pair.followup["photo_id"]]] = alignment["scale"]
     measured = [_usable_measures(work, visit["photo_id"]) for visit in visits]
     relative = relative_areas([row.get("area_px") for row in measured], scales)
+    from_first: dict[int, dict[str, float]] = {0: dict.fromkeys(TREND_MEASURES, 0.0)}
+    for pair in pairs:
+        if index[pair.baseline["photo_id"]] == 0 and decisions[pair.pair_id]["verdict"].startswith("issued"):
+            deltas = {delta["measure"]: delta["delta"] for delta in work.rows["changes"][pair.pair_id]["deltas"]}
+            from_first[index[pair.followup["photo_id"]]] = {m: deltas[m] for m in TREND_MEASURES if m in deltas}
     trajectory = fit_trajectory(
         [
-            VisitMeasure(visit["acquisition_day"], row.get("area_mm2"), share, visit["photo_id"] in flagged)
-            for visit, row, share in zip(visits, measured, relative, strict=True)
+            VisitMeasure(
+                visit["acquisition_day"],
+                row.get("area_mm2"),
+                share,
+                flagged=visit["photo_id"] in flagged,
+                px_per_mm_error=work.scale(visit)["px_per_mm_error"],
+                differences=from_first.get(number, {}),
+            )
+            for number, (visit, row, share) in enumerate(zip(visits, measured, relative, strict=True))
         ],
         release=release,
     )
     decision = decide_trajectory(trajectory, [_read_decision(row) for row in decisions.values()])
     fitted = {name: value for name, value in asdict(trajectory).items() if name in _TRAJECTORY_FIELDS}
+    for measure in TREND_MEASURES:
+        slope = trajectory.trends.get(measure)
+        for end, value in zip(_SLOPE_ENDS, (None,) * 3 if slope is None else astuple(slope), strict=True):
+            fitted[f"{measure}_per_month{end}"] = value
     reasons = [*trajectory.reasons, *(r for r in decision.reasons if r not in trajectory.reasons)]
     decided = {"verdict": decision.verdict, "rule": decision.rule, "reasons": reasons}
     return rounded(fitted) | decided | {"rules_fired": list(decision.rules_fired)}

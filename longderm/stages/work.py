@@ -34,7 +34,7 @@ CODE_VERSIONS = {
     "alignments": 6,
     "changes": 4,
     "decisions": 3,
-    "trajectories": 2,
+    "trajectories": 3,
 }
 
 #: The release each stage computes with.

@@ -29,7 +29,7 @@ def test_a_lesion_that_grows_evenly_gets_its_rate_back(area, rate, later):
     result = fit_trajectory(_visits(days, areas))
     assert result.growth_mm2_per_month == pytest.approx(rate, abs=2e-5)
     assert result.growth_percent_per_month == pytest.approx(100 * rate / area, abs=2e-4)
-    slope = robust_slope(list(zip(days, areas, strict=True)), 0.1)
+    slope = robust_slope(list(zip(days, areas, strict=True)), [0.1 * area for area in areas])
     assert slope.low <= rate + 1e-5 and rate - 1e-5 <= slope.high
 
 
@@ -62,9 +62,9 @@ def test_without_a_scale_growth_is_relative_only():
 def test_two_visits_have_an_interval_from_the_known_noise_and_none_without_it():
     points = [(0, 20.0), (90, 22.0)]
     assert robust_slope(points, None).low is None
-    known = robust_slope(points, 0.1)
+    known = robust_slope(points, [2.0, 2.2])
     assert known.low < known.per_month < known.high
-    doubled = robust_slope(points, 0.2)
+    doubled = robust_slope(points, [4.0, 4.4])
     assert (doubled.high - doubled.low) == pytest.approx(2 * (known.high - known.low), rel=1e-3)
 
 
@@ -80,7 +80,7 @@ def test_the_interval_covers_the_true_rate_at_least_19_times_in_20(visits):
     covered = []
     for _ in range(600):
         areas = (25 + 0.4 * days / MONTH) * (1 + rng.normal(0, 0.08, visits))
-        slope = robust_slope(list(zip(days.tolist(), areas.tolist(), strict=True)), 0.08)
+        slope = robust_slope(list(zip(days.tolist(), areas.tolist(), strict=True)), (0.08 * areas).tolist())
         covered.append(slope.low <= 0.4 <= slope.high)
     assert np.mean(covered) >= 0.93
 
@@ -115,3 +115,38 @@ def test_a_visit_that_no_alignment_reaches_has_no_relative_area():
     assert relative_areas([None, 120.0, 240.0], {(0, 1): 1.0, (1, 2): 2.0}) == (None, 1.0, 0.5)
     assert relative_areas([None, None], {(0, 1): 1.0}) == (None, None)
     assert relative_areas([], {}) == ()
+
+
+@pytest.mark.parametrize("stated", [0.0, 0.01, 0.05])
+def test_growth_in_mm2_covers_the_true_rate_though_the_scale_errs_as_it_says(stated):
+    rng = np.random.default_rng(5)
+    days = [0, 95, 300]
+    sd = 0.120524 / 1.959964 / np.sqrt(2)  # the area's minimal detectable change of release 0.1.0
+    covered = []
+    for _ in range(500):
+        scale = 1 + rng.normal(0, stated, 3)
+        areas = (25 + 0.4 * np.array(days) / MONTH) * (1 + rng.normal(0, sd, 3)) * scale**2
+        visits = [VisitMeasure(d, float(a), px_per_mm_error=stated) for d, a in zip(days, areas, strict=True)]
+        fit = fit_trajectory(visits)
+        covered.append(fit.growth_mm2_per_month_low <= 0.4 <= fit.growth_mm2_per_month_high)
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_a_scale_whose_error_is_not_stated_is_taken_to_err_by_three_percent():
+    def width(error):
+        visits = [VisitMeasure(d, 20.0, px_per_mm_error=error) for d in (0, 90)]
+        fit = fit_trajectory(visits)
+        return fit.growth_mm2_per_month_high - fit.growth_mm2_per_month_low
+
+    assert width(None) == pytest.approx(width(0.03))
+    assert width(0.0) < width(0.01) < width(None)
+
+
+def test_a_trend_of_colour_and_structure_is_a_slope_with_an_interval_over_the_visits_that_were_compared():
+    days = [0, 90, 180, 400]
+    visits = [VisitMeasure(d, differences={} if d == 180 else {"delta_lightness": -0.5 * d / MONTH}) for d in days]
+    trends = fit_trajectory(visits).trends
+    assert set(trends) == {"delta_lightness"}
+    slope = trends["delta_lightness"]
+    assert slope.per_month == pytest.approx(-0.5, abs=1e-5)
+    assert slope.low < -0.5 < slope.high

@@ -270,6 +270,27 @@ def test_where_nothing_was_issued_no_area_is_drawn_and_the_page_says_so(verdict:
     assert one.area is None and one.area_missing
 
 
+@pytest.mark.parametrize(("verdict", "told"), [("issued", True), ("abstained", False)])
+def test_trends_of_colour_and_structure_are_told_with_their_intervals_where_growth_was_issued(
+    verdict: str, told: bool
+) -> None:
+    made = followed([0, 90])
+    slope = {"delta_lightness_per_month": -0.42, "delta_lightness_per_month_low": -0.8}
+    made.add(
+        "trajectories",
+        lesion_id=identifier(identifier("p") + "a"),
+        verdict=verdict,
+        rule=verdict,
+        reasons=[],
+        delta_lightness_per_month_high=-0.04,
+        **slope,
+    )
+    one = lesion(made, "p", "a")
+    assert one.trajectory is not None
+    sentence = "lightness against the skin \u22120.42 Lab units per month (95% interval \u22120.80 to \u22120.04)"
+    assert one.trajectory.trends == ((sentence,) if told else ())
+
+
 def test_growth_is_told_with_its_interval_only_where_it_was_issued() -> None:
     made = followed([0, 90])
     growth = {"growth_mm2_per_month": 0.434, "growth_mm2_per_month_low": -0.1, "growth_mm2_per_month_high": 0.97}
