@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.bench.prognosis_coverage import cover_gains, landmark_slopes
+from longderm.bench.prognosis_gain import PLANTED, cover_planted, judge_one, planted_gains
 from longderm.bench.prognosis_loop import lifelines_figures
 from longderm.prognosis.bootstrap import Candidate, optimism_bootstrap, resamples
 from longderm.prognosis.concordance import harrell_c
@@ -34,14 +35,16 @@ def run(
     loop: int = 10,
     seed: int = 1,
     coverage: int = 0,
-    effect: float = 0.0,
+    effect: int = 0,
+    planted: float = PLANTED,
     landmarks: int = 4,
 ) -> dict[str, Any]:
     """Time `bootstraps` of ours against `loop` passes of lifelines on the same resamples, scaled to as many.
 
-    CPU seconds of one process, so that what else the machine does is left out. `coverage` seeds of 2,000 simulated
-    patients say how often the interval of the gain covers the truth (`effect` 0: zero); `landmarks` pairs of cohorts
-    say how landmark predictions are calibrated.
+    CPU seconds of one process, so that what else the machine does is left out. One cohort of 2,000 simulated patients
+    shows the gain of an image whose log hazard ratio is `planted`; `effect` cohorts say how often its interval covers
+    the planted gain, `coverage` cohorts without an effect how often it covers zero; `landmarks` pairs of cohorts say
+    how landmark predictions are calibrated.
     """
     data, matrix = draw_cohort(patients, seed)
     horizons, labels = np.array([HORIZON_YEARS]), ("3y",)
@@ -86,8 +89,12 @@ def run(
     result["concordance"] = time_concordance(seed)
     if landmarks:
         result["landmark_slopes"] = landmark_slopes(landmarks, seed)
+    truth = planted_gains(planted)
+    result["planted_gain"] = judge_one(seed, planted, truth)
+    if effect:
+        result["planted_coverage"] = cover_planted(effect, seed, planted, truth)
     if coverage:
-        result["coverage"] = cover_gains(coverage, seed, effect)
+        result["coverage"] = cover_gains(coverage, seed)
     return result
 
 
