@@ -107,8 +107,9 @@ class SurvivalPrediction:
     """Predictions of n patients at k `times` (in the model's unit).
 
     `survival`, `lower`, `upper` (n, k) in [0, 1] with the 95% interval on the log(-log) scale from the coefficients'
-    and the baseline's uncertainty; NaN past the end of the stratum's follow-up. `linear_predictor` (n,) from the
-    centre. `outside` names, per patient, the columns beyond the range the model was fitted on.
+    and the baseline's uncertainty; NaN past the end of the stratum's follow-up and in one without an event.
+    `linear_predictor` (n,) from the centre. `outside` names, per patient, the columns beyond the range the model was
+    fitted on.
     """
 
     times: Floats
@@ -185,6 +186,9 @@ def fit_survival(
         suspects = [name for name, test in zip(fit.columns, check.tests, strict=True) if test.p_value < 0.05]
         listed = f" ({', '.join(suspects)})" if suspects else ""
         notes.append(f"hazards are not proportional{listed}, p = {check.overall.p_value:.2g}: stratify, or split time")
+    barren = [label for label, one in zip(labels, fit.baseline, strict=True) if not one.times.size]
+    if barren:
+        notes.append(f"no event in stratum {', '.join(barren)}: nothing is predicted for it")
     ranges = tuple((float(low), float(high)) for low, high in zip(matrix.min(0), matrix.max(0), strict=True))
     return SurvivalModel(terms, levels, fit, outcome, ranges, labels, left_out, set_aside, tuple(notes), check)
 
@@ -286,5 +290,5 @@ def _predict_stratum(
     spread = np.sqrt(known[None, :] + np.einsum("nkp,pq,nkq->nk", gap, fit.covariance, gap))
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(hazard > 0, spread / hazard, 0.0)  # of log(-log S) = predictor + log H
-    survival[:, times > baseline.last] = np.nan
+    survival[:, times > (baseline.last if baseline.times.size else 0.0)] = np.nan
     return survival, error
