@@ -14,6 +14,7 @@ from longderm.prognosis.errors import SurvivalTimesError, UnusableColumnsError
 from longderm.prognosis.kaplan_meier import Z95, step_at
 from longderm.prognosis.model_matrix import (
     Term,
+    category_orders,
     complete_rows,
     levels_of,
     model_matrix,
@@ -147,9 +148,10 @@ def fit_survival(
     `time` > 0 in `time_unit`; `event` 0/1 or bool, or any codes of which `event_value` is the event; `start` makes
     rows (start, time], so that covariates may change; `strata` have each a baseline hazard of their own; `cluster`
     names the patient of each row for robust standard errors; `penalty` and `l1_ratio` as in `fit_cox`. Text columns
-    become one column per level but the first. `missing="complete_case"` leaves out rows with missing values and
-    counts them; otherwise they are refused. Constant and collinear columns are set aside, and with separating ones
-    all columns get the ridge `SEPARATION_PENALTY`; the notes name them. `unusable="raise"` raises instead.
+    become one column per level but the first, in alphabetical order or that of a categorical column.
+    `missing="complete_case"` leaves out rows with missing values and counts them; otherwise they are refused. Constant
+    and collinear columns are set aside, and with separating ones all columns get the ridge `SEPARATION_PENALTY`; the
+    notes name them. `unusable="raise"` raises instead.
 
     Raises SurvivalTimesError, MissingValuesError, TooFewEventsError, UnusableColumnsError, NotConvergedError.
     """
@@ -168,7 +170,7 @@ def fit_survival(
         raise SurvivalTimesError("no patients: the table has no complete row")
     data, labels = outcome_times(columns, outcome)
     features = {name: columns[name] for name in covariates}
-    terms = terms_of(features)
+    terms = terms_of(features, category_orders(table, covariates))
     levels = levels_of(features, terms)
     matrix = model_matrix(features, terms, levels)
     groups = None if cluster is None else columns[cluster]
