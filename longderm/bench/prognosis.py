@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from longderm.bench.prognosis_coverage import cover_gains, landmark_slopes
 from longderm.bench.prognosis_gain import PLANTED, cover_planted, judge_one, planted_gains
 from longderm.bench.prognosis_loop import lifelines_figures
+from longderm.bench.prognosis_metastasis import cover_metastasis_gain
 from longderm.prognosis.bootstrap import Candidate, optimism_bootstrap, resamples
 from longderm.prognosis.concordance import harrell_c
 from longderm.prognosis.survival_times import SurvivalTimes, survival_times
@@ -37,14 +38,16 @@ def run(
     coverage: int = 0,
     effect: int = 0,
     planted: float = PLANTED,
+    metastasis: int = 0,
     landmarks: int = 4,
 ) -> dict[str, Any]:
     """Time `bootstraps` of ours against `loop` passes of lifelines on the same resamples, scaled to as many.
 
     CPU seconds of one process, so that what else the machine does is left out. One cohort of 2,000 simulated patients
     shows the gain of an image whose log hazard ratio is `planted`; `effect` cohorts say how often its interval covers
-    the planted gain, `coverage` cohorts without an effect how often it covers zero; `landmarks` pairs of cohorts say
-    how landmark predictions are calibrated.
+    the planted gain, `coverage` cohorts without an effect how often it covers zero; `metastasis` studies, with and
+    without the effect, the same of an embedding's gain in a metastasis model; `landmarks` pairs of cohorts say how
+    landmark predictions are calibrated.
     """
     data, matrix = draw_cohort(patients, seed)
     horizons, labels = np.array([HORIZON_YEARS]), ("3y",)
@@ -93,6 +96,8 @@ def run(
     result["planted_gain"] = judge_one(seed, planted, truth)
     if effect:
         result["planted_coverage"] = cover_planted(effect, seed, planted, truth)
+    if metastasis:
+        result["metastasis_coverage"] = [cover_metastasis_gain(metastasis, seed, one) for one in (0.0, planted)]
     if coverage:
         result["coverage"] = cover_gains(coverage, seed)
     return result
