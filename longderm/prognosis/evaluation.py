@@ -25,7 +25,8 @@ class ModelEvaluation:
 
     `calibration`, `decision_curves` by horizon ("5y"), `risk_groups` and `subgroups` judge predictions for patients
     the model had not seen (first repeat of the cross-validation; of a finished model, its predictions). `notes` say
-    what a reader must know. `failed` resamples had no estimate.
+    what a reader must know. `failed` resamples had no estimate. Without a horizon, `calibration` and `decision_curves`
+    are empty and groups are ranked by the risk at the last event.
     """
 
     name: str
@@ -63,7 +64,8 @@ class Gain:
 class SurvivalEvaluation:
     """Models side by side on the same `patients` and `events`; `horizons` label -> time in the table's unit.
 
-    `dropped` horizons, with the reason; `left_out` rows with missing values.
+    `dropped`: horizons without figures, with the reason (beyond the follow-up, or insufficient); `left_out` rows with
+    missing values.
     """
 
     patients: int
