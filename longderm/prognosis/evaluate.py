@@ -144,7 +144,8 @@ def evaluate_survival(
             failed,
             tuple(said),
         )
-    gains = _gains(list(wanted), boot, crossed, candidates)
+    independent = people is None or np.unique(people).size == int(followed.first.sum())
+    gains = _gains(list(wanted), boot, crossed, candidates, independent)
     settings = {
         "bootstraps": bootstraps, "folds": folds, "repeats": repeats, "seed": seed, "penalty": penalty,
         "time_unit": time_unit, "strata": list(outcome.strata), "rows": len(data),
@@ -305,7 +306,11 @@ def _judge_predictions(
 
 
 def _gains(
-    names: list[str], boot: OptimismBootstrap, crossed: CrossValidation | None, candidates: Sequence[Candidate]
+    names: list[str],
+    boot: OptimismBootstrap,
+    crossed: CrossValidation | None,
+    candidates: Sequence[Candidate],
+    independent: bool,
 ) -> tuple[Gain, ...]:
     fitted = {one.name: one for one in candidates}
     last, found = names[-1], []
@@ -314,7 +319,7 @@ def _gains(
         folds = crossed.gain(last, over) if both and crossed is not None else {}
         added: ChiSquare | None = None
         population: dict[str, NestedGain] = {}
-        if both and fitted[last].penalty == fitted[over].penalty == 0:
+        if both and independent and fitted[last].penalty == fitted[over].penalty == 0:
             more = set(fitted[last].columns) - set(fitted[over].columns)
             if more and set(fitted[over].columns) < set(fitted[last].columns):
                 added, population = boot.nested(last, over, len(more))

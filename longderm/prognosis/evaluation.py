@@ -47,9 +47,10 @@ class Gain:
     """What `model` gains over `over`, figure by figure (less is better for Brier): optimism-corrected from the paired
     bootstrap, and from paired folds.
 
-    Where `model` has all columns of `over` and more, `added` is the likelihood ratio test of those (None otherwise or
-    under a penalty) and `population` the gain in the population with the interval to rely on where the gain may be
-    nothing: the paired bootstrap's then holds zero nearly always.
+    Where `model` has all columns of `over` and more, `added` is the likelihood ratio test of those (None otherwise,
+    under a penalty, and where a patient has several tumours, which the likelihood would take as independent) and
+    `population` the gain in the population with the interval to rely on where the gain may be nothing: the paired
+    bootstrap's then holds zero nearly always.
     """
 
     model: str

@@ -178,6 +178,17 @@ def test_rows_that_cannot_be_of_one_patient_are_refused(rows, change, words):
         evaluate_survival(change(rows), COVARIATES, start="start", patient="patient", **QUICK)
 
 
+def test_tumours_of_one_patient_are_not_taken_as_independent(patients):
+    models = {"less": COVARIATES[:2], "more": COVARIATES}
+    two_each = patients.assign(patient=patients.index // 2)
+    alone, together = (
+        evaluate_survival(table, models, patient="patient", horizons_years=(5,), **QUICK).gains[0]
+        for table in (patients, two_each)
+    )
+    assert alone.added is not None and alone.population
+    assert together.added is None and not together.population and together.figures["harrell_c"].value > 0
+
+
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans(), st.lists(st.integers(1, 39))), min_size=1, max_size=12))
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_rows_in_any_order_come_back_as_whole_follow_ups(people):
