@@ -74,7 +74,7 @@ def fit_table(
     followed = min(one.last for one in fitted.fit.baseline) / PER_YEAR["days"]
     horizons = tuple(year for year in HORIZONS_YEARS if year <= followed)
     notes = [*cohort.notices, *unclear_units(wanted)]
-    figures, said = _figures(cohort, names, bool(strata), options)
+    figures, said = _figures(cohort, names, [one.name for one in strata], options)
     figures |= {
         "patients": fitted.fit.rows,
         "events": fitted.fit.events,
@@ -129,7 +129,7 @@ def evaluate_table(
     options = options or FitOptions(bootstraps=200)
     if sum(map(bool, (covariates, clinical or image, model))) != 1:
         raise UsageError("evaluate: give --covariates, or --clinical and --image, or --model")
-    groups = covariates_of(source, subgroups_by)
+    groups, strata = covariates_of(source, subgroups_by), covariates_of(source, options.strata)
     finished = read_prognosis_release(model) if model else None
     if finished and finished.prognosis.landmark is not None:
         raise UsageError(f"{finished.name} is a landmark model, which predicts at visits; name their table by --visits")
@@ -140,9 +140,9 @@ def evaluate_table(
         if finished.prognosis.endpoint != endpoint:
             raise RefusedError(f"the model is of endpoint {finished.prognosis.endpoint}, not of {endpoint}")
         source = replace(source, origin_days=finished.prognosis.origin_days)
-    everything = tuple({one.name: one for one in (*wanted, *groups)}.values())
+    everything = tuple({one.name: one for one in (*wanted, *strata, *groups)}.values())
     cohort = read_cohort(source, everything, endpoint, options.all_events_are_real)
-    refuse_missing(cohort, wanted, options.missing)
+    refuse_missing(cohort, (*wanted, *strata), options.missing)
     judged, first, second = ([one.name for one in each] for each in sets)
     with listed():
         found = evaluate_survival(
@@ -152,6 +152,7 @@ def evaluate_table(
             image=second,
             time="days",
             event="event",
+            strata=[one.name for one in strata],
             patient=PATIENT if cohort.several_rows else None,
             horizons_years=horizons_years,
             bootstraps=options.bootstraps,
@@ -247,18 +248,19 @@ def _refuse_words(release: ReadRelease, patients: Patients) -> None:
         raise OutcomesError(sorted_problems(problems))
 
 
-def _figures(cohort: Cohort, names: list[str], strata: bool, options: FitOptions) -> tuple[dict[str, Any], list[str]]:
-    """Optimism-corrected figures as [value, lower, upper], and why there are none."""
+def _figures(
+    cohort: Cohort, names: list[str], strata: list[str], options: FitOptions
+) -> tuple[dict[str, Any], list[str]]:
+    """Optimism-corrected figures as [value, lower, upper], and why there are none, or not at a horizon."""
     if options.bootstraps == 0:
         return {}, ["figures are apparent, not corrected for optimism: none were asked for"]
-    if strata:
-        return {}, ["figures are apparent, not corrected for optimism: a model with strata is not resampled"]
     try:
         found = evaluate_survival(
             cohort.columns,
             names,
             time="days",
             event="event",
+            strata=strata,
             patient=PATIENT if cohort.several_rows else None,
             bootstraps=options.bootstraps,
             folds=2,
@@ -275,4 +277,4 @@ def _figures(cohort: Cohort, names: list[str], strata: bool, options: FitOptions
         if np.isfinite(values).all():
             # the slope is 1 in every resample, so that its resamples give no interval
             figures[name] = values if values[1] < values[2] else values[0]
-    return figures, []
+    return figures, [f"horizon {label} left out: {why}" for label, why in found.dropped.items()]

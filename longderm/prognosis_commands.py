@@ -201,6 +201,7 @@ def evaluate(
     model: Path | None = None,
     horizons: str = "",
     by: str = "",
+    strata: str = "",
     visits: VisitsFile = None,
     measured: Measured = "",
     visit_day: VisitDay = None,
@@ -240,6 +241,8 @@ def evaluate(
         Years with commas between; default 1,3,5,7, with --visits 3,5 (after the visit).
     by
         Columns of subgroups, with commas between.
+    strata
+        Columns with commas between, each of whose values has a baseline hazard; a finished model brings its own.
     repeats
         Repeats of the cross-validation.
     """
@@ -251,10 +254,10 @@ def evaluate(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
     )
     _require_bootstraps(bootstraps, 2)
-    options = FitOptions((), penalty, missing, all_events_are_real, bootstraps, seed)
+    options = FitOptions(tuple(_names(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
     if visits is not None:
-        if clinical or image or by:
-            raise UsageError("--clinical, --image and --by are not for visits; give --covariates and --measured")
+        if clinical or image or by or strata:
+            raise UsageError("--clinical, --image, --by and --strata are not for visits; give --covariates, --measured")
         _evaluate_visits(source, endpoint, covariates, measured, model, horizons, options, json_)
         return
     _require_no_visits(measured, visit_day)

@@ -231,7 +231,8 @@ def _stratum(model: SurvivalModel, batch: PatientBatch, index: int) -> int | Non
     if any(missing_values(value)[0] for value in values):
         return None
     label = ", ".join(f"{name}={value.tolist()[0]}" for name, value in zip(names, values, strict=True))
-    return model.strata.index(label) if label in model.strata else None
+    place = model.strata.index(label) if label in model.strata else None
+    return place if place is None or model.fit.baseline[place].times.size else None  # without an event: no hazard
 
 
 def _output(

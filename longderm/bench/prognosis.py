@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.bench.prognosis_coverage import cover_gains, landmark_slopes
+from longderm.bench.prognosis_gain import PLANTED, cover_planted, judge_one, planted_gains
 from longderm.bench.prognosis_loop import lifelines_figures
+from longderm.bench.prognosis_metastasis import cover_metastasis_gain
 from longderm.prognosis.bootstrap import Candidate, optimism_bootstrap, resamples
 from longderm.prognosis.concordance import harrell_c
+from longderm.prognosis.cox import fit_cox
 from longderm.prognosis.survival_times import SurvivalTimes, survival_times
 
 #: The cohort of the bootstrap: six covariates, years of follow-up, the horizon of AUC and Brier.
@@ -25,6 +30,8 @@ HORIZON_YEARS = 3.0
 SAME = 1e-6
 #: Patients of the three cohorts on which concordance is timed, and its median of so many runs.
 SIZES, RUNS = (10_000, 100_000, 1_000_000), 3
+#: Patients of a cancer registry's melanoma file.
+REGISTRY_PATIENTS = 7775
 
 
 def run(
@@ -34,14 +41,18 @@ def run(
     loop: int = 10,
     seed: int = 1,
     coverage: int = 0,
-    effect: float = 0.0,
+    effect: int = 0,
+    planted: float = PLANTED,
+    metastasis: int = 0,
     landmarks: int = 4,
 ) -> dict[str, Any]:
     """Time `bootstraps` of ours against `loop` passes of lifelines on the same resamples, scaled to as many.
 
-    CPU seconds of one process, so that what else the machine does is left out. `coverage` seeds of 2,000 simulated
-    patients say how often the interval of the gain covers the truth (`effect` 0: zero); `landmarks` pairs of cohorts
-    say how landmark predictions are calibrated.
+    CPU seconds of one process, so that what else the machine does is left out. One cohort of 2,000 simulated patients
+    shows the gain of an image whose log hazard ratio is `planted`; `effect` cohorts say how often its interval covers
+    the planted gain, `coverage` cohorts without an effect how often it covers zero; `metastasis` studies, with and
+    without the effect, the same of an embedding's gain in a metastasis model; `landmarks` pairs of cohorts say how
+    landmark predictions are calibrated.
     """
     data, matrix = draw_cohort(patients, seed)
     horizons, labels = np.array([HORIZON_YEARS]), ("3y",)
@@ -83,11 +94,18 @@ def run(
     print(f"  longderm          {ours_s:10.2f}")
     print(f"  lifelines loop    {loop_s:10.2f}   ({loop} passes, scaled to {bootstraps})")
     print(f"  times faster      {loop_s / ours_s:10.1f}   largest difference {result['largest_difference']:.1e}")
+    result["registry"] = time_registry(seed)
     result["concordance"] = time_concordance(seed)
     if landmarks:
         result["landmark_slopes"] = landmark_slopes(landmarks, seed)
+    truth = planted_gains(planted)
+    result["planted_gain"] = judge_one(seed, planted, truth)
+    if effect:
+        result["planted_coverage"] = cover_planted(effect, seed, planted, truth)
+    if metastasis:
+        result["metastasis_coverage"] = [cover_metastasis_gain(metastasis, seed, one) for one in (0.0, planted)]
     if coverage:
-        result["coverage"] = cover_gains(coverage, seed, effect)
+        result["coverage"] = cover_gains(coverage, seed)
     return result
 
 
@@ -101,18 +119,48 @@ def draw_cohort(patients: int, seed: int) -> tuple[SurvivalTimes, NDArray[np.flo
     return survival_times(np.minimum(event, leave), event <= leave), matrix
 
 
+def time_registry(seed: int) -> dict[str, Any]:
+    """CPU seconds of a Cox model (Efron) of a registry's size: months of follow-up, rounded, so that times tie; plain,
+    with four strata and robust errors, and the same with its follow-up cut into yearly rows.
+    """
+    data, matrix = draw_cohort(REGISTRY_PATIENTS, seed)
+    stop = np.floor(data.stop * 12.0) + 0.5
+    stratum, patient = np.arange(stop.size) % 4, np.arange(stop.size)
+    pieces = [(np.flatnonzero(stop > low), low) for low in np.arange(0.0, stop.max(), 12.0)]
+    rows = np.concatenate([who for who, _ in pieces])
+    starts = np.concatenate([np.full(who.size, low) for who, low in pieces])
+    ends = np.minimum(stop[rows], starts + 12.0)
+    tied = survival_times(stop, data.event)
+    strata = survival_times(stop, data.event, stratum=stratum)
+    cut = survival_times(ends, data.event[rows] & (ends == stop[rows]), starts, stratum[rows])
+    seconds = {
+        "plain": _median_cpu_s(lambda: fit_cox(tied, matrix, COVARIATES)),
+        "strata_robust": _median_cpu_s(lambda: fit_cox(strata, matrix, COVARIATES, cluster=patient)),
+        "start_stop": _median_cpu_s(lambda: fit_cox(cut, matrix[rows], COVARIATES, cluster=patient[rows])),
+    }
+    result = {"patients": int(stop.size), "events": data.events, "times": int(np.unique(stop).size),
+              "start_stop_rows": int(rows.size), "cpu_s": seconds}  # fmt: skip
+    print(f"Cox model of {stop.size} patients at {result['times']} tied times, CPU s   "
+          + "   ".join(f"{name}: {value}" for name, value in seconds.items()))  # fmt: skip
+    return result
+
+
+def _median_cpu_s(work: Callable[[], object]) -> float:
+    runs = []
+    for _ in range(RUNS):
+        started = time.process_time()
+        work()
+        runs.append(time.process_time() - started)
+    return round(float(np.median(runs)), 4)
+
+
 def time_concordance(seed: int) -> dict[str, Any]:
     """CPU seconds of Harrell's C by size, and each size's growth over n log n of the one before."""
     rng = np.random.default_rng(seed)
     seconds: dict[str, float] = {}
     for size in SIZES:
         data, risk = survival_times(rng.exponential(1.0, size), rng.random(size) < 0.4), rng.normal(0, 1, size)
-        runs = []
-        for _ in range(RUNS):
-            started = time.process_time()
-            harrell_c(data, risk, with_error=False)
-            runs.append(time.process_time() - started)
-        seconds[str(size)] = round(float(np.median(runs)), 4)
+        seconds[str(size)] = _median_cpu_s(partial(harrell_c, data, risk, with_error=False))
     growth = {}
     for small, large in itertools.pairwise(SIZES):
         due = large * np.log(large) / (small * np.log(small))

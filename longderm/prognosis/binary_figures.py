@@ -9,9 +9,10 @@ import numpy as np
 
 from longderm.prognosis.bootstrap import resamples
 from longderm.prognosis.elastic_net_logistic import probability
+from longderm.prognosis.insufficient import FEWEST_EVENTS
 from longderm.prognosis.kaplan_meier import Z95
 from longderm.prognosis.rank_counts import dense_ranks
-from longderm.prognosis.risk_groups import FEWEST_EVENTS, column_levels
+from longderm.prognosis.risk_groups import column_levels
 from longderm.prognosis.survival_times import Flags, Floats, Indices
 
 #: Probabilities are kept this far from 0 and 1 before their log odds are taken.

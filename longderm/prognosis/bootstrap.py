@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from longderm.prognosis.cox import ChiSquare, chi_square
 from longderm.prognosis.errors import NotConvergedError, TooFewEventsError, UnusableColumnsError
 from longderm.prognosis.figures import KINDS, survival_figures
+from longderm.prognosis.follow_up import FollowUp, follow_up
 from longderm.prognosis.nested_gain import NestedGain, nested_gain
 from longderm.prognosis.resampled_cox import RiskModel, fit_risk_model
 from longderm.prognosis.risk_sets import Ties
@@ -110,17 +111,18 @@ def optimism_bootstrap(
     Harrell, Lee and Mark, Stat Med 1996. `patient` (n,) labels rows of one patient: patients are drawn, not rows. All
     candidates see the same resamples, so that differences are paired. A resample in which a candidate has no estimate
     is left out for it and counted. `horizons`, `labels` and `kinds` as `survival_figures` takes them, `baseline` as
-    `fit_risk_model`.
+    `fit_risk_model`. Strata have each their hazard; start-stop rows of a patient are judged as `follow_up` puts them.
 
-    Raises what the fits to all patients raise.
+    Raises what the fits to all patients and `follow_up` raise.
     """
+    followed, strata = follow_up(data, patient), int(data.stratum.max()) + 1
     names: tuple[str, ...] = ()
     values = {one.name: np.full(bootstraps + 1, np.nan) for one in candidates}
     apparent: dict[str, Floats] = {}
     starts: dict[str, Floats] = {}
     for candidate in candidates:
-        model = _fit(data, candidate, horizons, ties, baseline)
-        figures = judge(model, data, candidate.matrix, labels, kinds)
+        model = _fit(data, candidate, horizons, ties, baseline, strata)
+        figures = judge(model, followed, candidate.matrix, labels, kinds)
         names, starts[candidate.name] = tuple(figures), model.beta
         apparent[candidate.name] = np.array(list(figures.values()))
         values[candidate.name][-1] = model.log_likelihood
@@ -128,18 +130,18 @@ def optimism_bootstrap(
     original = {one.name: np.full((bootstraps, len(names)), np.nan) for one in candidates}
     failed = dict.fromkeys((one.name for one in candidates), 0)
     for b, rows in enumerate(resamples(len(data), bootstraps, seed, patient)):
-        sample = data.take(rows)
+        sample = followed.take(rows)
         for candidate in candidates:
             drawn = candidate.matrix[rows]
             try:
                 one = Candidate(candidate.name, candidate.columns, drawn, candidate.penalty)
-                model = _fit(sample, one, horizons, ties, baseline, starts[candidate.name])
+                model = _fit(sample.rows, one, horizons, ties, baseline, strata, starts[candidate.name])
             except (UnusableColumnsError, NotConvergedError, TooFewEventsError):
                 failed[candidate.name] += 1
                 continue
             values[candidate.name][b] = model.log_likelihood
             itself[candidate.name][b] = list(judge(model, sample, drawn, labels, kinds).values())
-            original[candidate.name][b] = list(judge(model, data, candidate.matrix, labels, kinds).values())
+            original[candidate.name][b] = list(judge(model, followed, candidate.matrix, labels, kinds).values())
         if progress is not None:
             progress(b + 1)
     return OptimismBootstrap(names, itself, original, apparent, failed, values)
@@ -160,12 +162,14 @@ def resamples(rows: int, bootstraps: int, seed: int, patient: ArrayLike | None =
         yield np.sort(np.repeat(order, drawn[labels[order]])).astype(np.intp)
 
 
-def judge(
-    model: RiskModel, data: SurvivalTimes, matrix: Floats, labels: tuple[str, ...], kinds: tuple[str, ...]
-) -> Figures:
+def judge(model: RiskModel, data: FollowUp, matrix: Floats, labels: tuple[str, ...], kinds: tuple[str, ...]) -> Figures:
     """The figures of a model on patients whose own censoring gives the weights."""
     predictor = model.predictor(matrix)
-    return survival_figures(data, data, predictor, model.survival(predictor), model.times, labels, kinds)
+    if data.single and model.hazard.shape[0] == 1:
+        survival = model.survival(predictor)
+    else:
+        survival = model.survival(predictor[data.first], data.rows.stratum[data.first])
+    return survival_figures(data, data, predictor, survival, model.times, labels, kinds)
 
 
 def _fit(
@@ -174,6 +178,7 @@ def _fit(
     horizons: Floats,
     ties: Ties,
     baseline: Ties | None,
+    strata: int,
     start_at: Floats | None = None,
 ) -> RiskModel:
     return fit_risk_model(
@@ -185,4 +190,5 @@ def _fit(
         ties=ties,
         baseline=baseline,
         penalty=candidate.penalty,
+        strata=strata,
     )

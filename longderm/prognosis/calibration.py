@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from longderm.prognosis.errors import SurvivalTimesError
+from longderm.prognosis.errors import OutsideFollowUpError, SurvivalTimesError
 from longderm.prognosis.kaplan_meier import Z95, kaplan_meier
 from longderm.prognosis.partial_likelihood import maximise
 from longderm.prognosis.risk_sets import risk_sets
@@ -48,10 +48,13 @@ def calibration_at(data: SurvivalTimes, risk: ArrayLike, time: float, groups: in
     """Calibration of `risk` (n,) in [0, 1], the predicted probability of the event by `time`.
 
     Follow-up is cut at `time` (van Houwelingen, Stat Med 2000; McLernon et al., Ann Intern Med 2023). Groups with
-    equal risks stay together, so there may be fewer.
+    equal risks stay together, so there may be fewer. Where `data` has strata the slope compares within them; the curve
+    and observed over expected are of all.
 
-    Raises SurvivalTimesError for risks outside [0, 1] or missing.
+    Raises SurvivalTimesError for risks outside [0, 1] or missing, OutsideFollowUpError for rows that enter after the
+    origin: those who had the event before they could enter are missing from the mean predicted risk.
     """
+    require_origin(data)
     risks = np.asarray(risk, np.float64)
     if risks.shape != data.stop.shape or not ((risks >= 0) & (risks <= 1)).all():
         raise SurvivalTimesError(f"risk must be {len(data)} probabilities in [0, 1]; some are missing or outside")
@@ -78,6 +81,16 @@ def calibration_at(data: SurvivalTimes, risk: ArrayLike, time: float, groups: in
         np.bincount(labels).astype(np.intp),
         np.bincount(labels[cut.event], minlength=int(labels.max()) + 1).astype(np.intp),
     )
+
+
+def require_origin(data: SurvivalTimes) -> None:
+    """Raise OutsideFollowUpError where rows enter after the origin: a risk from the origin cannot be judged by them."""
+    late = int((data.start > 0).sum())
+    if late:
+        raise OutsideFollowUpError(
+            f"{late} of {len(data)} rows enter after the origin: those who had the event before they could enter are "
+            "missing, so a risk predicted from the origin cannot be judged; give follow-up from time 0"
+        )
 
 
 def calibration_slope(data: SurvivalTimes, predictor: Floats) -> tuple[float | None, float | None]:

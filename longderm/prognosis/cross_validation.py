@@ -15,7 +15,8 @@ from longderm.prognosis.errors import (
     TooFewEventsError,
     UnusableColumnsError,
 )
-from longderm.prognosis.figures import survival_figures
+from longderm.prognosis.figures import KINDS, survival_figures
+from longderm.prognosis.follow_up import follow_up
 from longderm.prognosis.resampled_cox import fit_risk_model
 from longderm.prognosis.risk_sets import Ties
 from longderm.prognosis.survival_times import Floats, Indices, SurvivalTimes
@@ -38,7 +39,7 @@ class FoldMean:
 @dataclass(frozen=True)
 class CrossValidation:
     """Figures per fold of each candidate (folds x repeats, figures), NaN where there is none, and, of the first
-    repeat, each patient's predictions by the model that had not seen it: `risk` (n, k) at the horizons.
+    repeat, each row's predictions by the model that had not seen its patient: `risk` (n, k) at the horizons.
     """
 
     names: tuple[str, ...]
@@ -83,33 +84,39 @@ def cross_validate(
     seed: int,
     patient: ArrayLike | None = None,
     ties: Ties = "efron",
+    kinds: tuple[str, ...] = KINDS,
 ) -> CrossValidation:
     """Fit on all folds but one, judge on that one; `repeats` times with new folds.
 
     Folds hold equal shares of events, and rows of one `patient` (n,) stay together. Censoring weights come from the
-    training folds. Raises SurvivalTimesError for fewer than 2 folds, TooFewEventsError for fewer events than folds.
+    training folds. Strata and start-stop rows as `optimism_bootstrap` takes them. Raises SurvivalTimesError for fewer
+    than 2 folds, TooFewEventsError for fewer events than folds.
     """
     if folds < 2 or repeats < 1:
         raise SurvivalTimesError(f"{folds} folds and {repeats} repeats; at least 2 and 1 are needed")
     if data.events < 2 * folds:
         raise TooFewEventsError(f"{data.events} events for {folds} folds; two events per fold are the least")
+    followed, strata = follow_up(data, patient), int(data.stratum.max()) + 1
     collected: dict[str, list[dict[str, float]]] = {one.name: [] for one in candidates}
     risk = {one.name: np.full((len(data), horizons.size), np.nan) for one in candidates}
     failed = dict.fromkeys(collected, 0)
     for turn, (train, test) in enumerate(splits(data, folds, repeats, seed, patient)):
-        seen, held = data.take(train), data.take(test)
+        seen, held = followed.take(train), followed.take(test)
         for candidate in candidates:
             try:
                 model = fit_risk_model(
-                    seen, candidate.matrix[train], candidate.columns, horizons, ties=ties, penalty=candidate.penalty
-                )
+                    seen.rows, candidate.matrix[train], candidate.columns, horizons, ties=ties,
+                    penalty=candidate.penalty, strata=strata,
+                )  # fmt: skip
             except (UnusableColumnsError, NotConvergedError, TooFewEventsError):
                 failed[candidate.name] += 1
                 collected[candidate.name].append({})
                 continue
             predictor = model.predictor(candidate.matrix[test])
-            survival = model.survival(predictor)
-            collected[candidate.name].append(survival_figures(seen, held, predictor, survival, horizons, labels))
+            survival = model.survival(predictor, held.rows.stratum)
+            collected[candidate.name].append(
+                survival_figures(seen, held, predictor, survival[held.first], horizons, labels, kinds)
+            )
             if turn < folds:
                 risk[candidate.name][test] = 1.0 - survival
     names = tuple(next((one for rows in collected.values() for one in rows if one), {}))

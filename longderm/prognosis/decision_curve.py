@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from longderm.prognosis.calibration import require_origin
 from longderm.prognosis.errors import OutsideFollowUpError, SurvivalTimesError
 from longderm.prognosis.kaplan_meier import kaplan_meier
 from longderm.prognosis.survival_times import Floats, SurvivalTimes
@@ -34,8 +35,10 @@ def decision_curve(
     events among those above the threshold taken from their Kaplan-Meier estimate (Vickers et al., BMC Med Inform
     Decis Mak 2008).
 
-    Raises SurvivalTimesError for thresholds outside (0, 1), OutsideFollowUpError past the last follow-up.
+    Raises SurvivalTimesError for thresholds outside (0, 1), OutsideFollowUpError past the last follow-up and for rows
+    that enter after the origin.
     """
+    require_origin(data)
     risks, edges = np.asarray(risk, np.float64), np.atleast_1d(np.asarray(thresholds, np.float64))
     if risks.shape != data.stop.shape or not np.isfinite(risks).all():
         raise SurvivalTimesError(f"risk must be {len(data)} numbers; some are missing")

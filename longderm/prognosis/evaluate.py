@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -10,13 +10,14 @@ import numpy as np
 
 from longderm.prognosis.bootstrap import Candidate, OptimismBootstrap, optimism_bootstrap, resamples
 from longderm.prognosis.calibration import calibration_at
-from longderm.prognosis.censoring_weights import check_horizons
 from longderm.prognosis.cox import ChiSquare
 from longderm.prognosis.cross_validation import CrossValidation, cross_validate
 from longderm.prognosis.decision_curve import decision_curve
 from longderm.prognosis.errors import OutsideFollowUpError, SurvivalTimesError, TooFewEventsError
 from longderm.prognosis.evaluation import Gain, ModelEvaluation, SurvivalEvaluation
-from longderm.prognosis.figures import survival_figures
+from longderm.prognosis.evaluation_horizons import WITHOUT_HORIZON, evaluation_horizons
+from longderm.prognosis.figures import KINDS, survival_figures
+from longderm.prognosis.follow_up import FollowUp, follow_up
 from longderm.prognosis.model_matrix import complete_rows, levels_of, model_matrix, table_columns, terms_of
 from longderm.prognosis.nested_gain import NestedGain
 from longderm.prognosis.risk_groups import Subgroup, risk_groups, subgroups
@@ -47,6 +48,8 @@ def evaluate_survival(
     time: str = "time",
     event: str = "event",
     event_value: Any = None,
+    start: str | None = None,
+    strata: str | Sequence[str] = (),
     patient: str | None = None,
     time_unit: TimeUnit = "days",
     horizons_years: Sequence[float] = HORIZONS_YEARS,
@@ -65,17 +68,26 @@ def evaluate_survival(
     validation: its interval is a plain bootstrap of patients, its optimism 0); or one of them. `clinical` and `image`
     covariates instead make the models "clinical", "image" and "combined". The last model is compared with each of the
     others. `table`, outcome and `missing` as in `fit_survival`; `patient` names the patient of rows that belong
-    together; `penalty` is a ridge for all. Horizons that the follow-up does not reach are dropped, and said.
+    together; `penalty` is a ridge for all. Horizons that the follow-up does not reach are dropped, and so are those
+    with too few events or patients at risk (`too_few_at`), each with the reason.
 
     Figures: Harrell's and Uno's C, AUC, Brier, integrated Brier, calibration slope, optimism-corrected with intervals
     by `bootstraps` resamples, and by `repeats` times `folds` cross-validation; calibration, decision curves, risk
-    `groups` and `subgroups_by` columns from predictions for unseen patients. Start-stop rows are not evaluated.
+    `groups` and `subgroups_by` columns from predictions for unseen patients.
+
+    `strata` (those of a finished model where none are named) have each a baseline hazard: Harrell's C and the slope
+    compare within strata; AUC, Brier, Uno's C and calibration judge the risk, into which the stratum's hazard goes.
+    `start` makes rows (start, time]. Covariates that change count in Harrell's C and the slope while their row lasts;
+    for all else each patient's first row predicts, never a later one, and is judged by the whole follow-up (for
+    predictions on a later day, fit a landmark model). Where patients enter after the origin, those who had the event
+    before they could enter are missing: figures at horizons are then insufficient.
 
     Raises SurvivalTimesError, MissingValuesError, TooFewEventsError, UnusableColumnsError, OutsideFollowUpError where
-    no horizon is left.
+    no horizon lies within the follow-up.
     """
     wanted = _models(models, clinical, image)
-    outcome = Outcome(time=time, event=event, event_value=event_value, cluster=patient, time_unit=time_unit)
+    named = (strata,) if isinstance(strata, str) else tuple(strata)
+    outcome = Outcome(time, event, event_value, start, named or _known_strata(wanted), patient, time_unit)
     if time_unit not in PER_YEAR:
         raise SurvivalTimesError(f"time_unit is {time_unit!r}; give one of {', '.join(PER_YEAR)}")
     if bootstraps < 2:
@@ -84,34 +96,44 @@ def evaluate_survival(
     everything = table_columns(table, [*outcome.columns, *needed, *subgroups_by])
     kept = complete_rows({name: everything[name] for name in [*outcome.columns, *needed]}, missing)
     columns = {name: column[kept] for name, column in everything.items()}
-    data, _ = outcome_times(columns, outcome)
+    data, stratum_names = outcome_times(columns, outcome)
     if data.events == 0:
         raise TooFewEventsError("an evaluation needs events; all patients are censored")
-    horizons, dropped = _horizons(data, horizons_years, PER_YEAR[time_unit])
-    at, labels = np.array(list(horizons.values())), tuple(horizons)
+    _require_events(data, stratum_names)
     people = None if patient is None else columns[patient]
+    followed = follow_up(data, people)
+    horizons, dropped = evaluation_horizons(followed, stratum_names, horizons_years, PER_YEAR[time_unit])
+    at, labels = np.array(list(horizons.values())), tuple(horizons)
+    kinds = KINDS if horizons else WITHOUT_HORIZON
 
     fixed = {name: one for name, one in wanted.items() if isinstance(one, SurvivalModel)}
     candidates, notes = _candidates(columns, outcome, wanted, penalty)
-    boot = optimism_bootstrap(data, candidates, at, labels, bootstraps=bootstraps, seed=seed, patient=people)
+    boot = optimism_bootstrap(
+        data, candidates, at, labels, bootstraps=bootstraps, seed=seed, patient=people, kinds=kinds
+    )
+    ranked_at = at if at.size else _time_to_rank_at(data, fixed.values())
     risks: dict[str, Floats] = {}
     crossed: CrossValidation | None = None
     if candidates:
-        crossed = cross_validate(data, candidates, at, labels, folds=folds, repeats=repeats, seed=seed, patient=people)
-        risks |= dict(crossed.risk)
+        crossed = cross_validate(
+            data, candidates, ranked_at, labels, folds=folds, repeats=repeats, seed=seed, patient=people, kinds=kinds
+        )
+        risks |= {name: risk[followed.first] for name, risk in crossed.risk.items()}
     for name, model in fixed.items():
-        prediction = predict_survival(model, columns, at)
-        risks[name] = prediction.risk
-        boot = _with_fixed(boot, name, data, prediction.linear_predictor, prediction.survival, at, labels,
-                           bootstraps, seed, people)  # fmt: skip
+        prediction = predict_survival(model, columns, ranked_at)
+        risks[name] = prediction.risk[followed.first]
+        boot = _with_fixed(boot, name, followed, prediction.linear_predictor, prediction.survival, at, labels,
+                           bootstraps, seed, people, kinds)  # fmt: skip
+    firsts = {name: columns[name][followed.first] for name in subgroups_by}
+    about_rows = _about_rows(followed)
     found = {}
     for name in wanted:
         of = next((one for one in candidates if one.name == name), None)
-        said = list(notes.get(name, ()))
+        said = [*notes.get(name, ()), *about_rows]
         failed = boot.failed[name]
         if failed > FAILED_SHARE * bootstraps:
             said.append(f"{failed} of {bootstraps} resamples had no estimate: figures lean on the others")
-        unseen = _judge_predictions(data, risks[name], horizons, columns, subgroups_by, groups, said)
+        unseen = _judge_predictions(followed.patients, risks[name], horizons, firsts, groups, said)
         found[name] = ModelEvaluation(
             name,
             of.columns if of else tuple(term.name for term in fixed[name].terms),
@@ -122,12 +144,14 @@ def evaluate_survival(
             failed,
             tuple(said),
         )
-    gains = _gains(list(wanted), boot, crossed, candidates)
+    independent = people is None or np.unique(people).size == int(followed.first.sum())
+    gains = _gains(list(wanted), boot, crossed, candidates, independent)
     settings = {
         "bootstraps": bootstraps, "folds": folds, "repeats": repeats, "seed": seed, "penalty": penalty,
-        "time_unit": time_unit,
+        "time_unit": time_unit, "strata": list(outcome.strata), "rows": len(data),
     }  # fmt: skip
-    return SurvivalEvaluation(len(data), data.events, int((~kept).sum()), horizons, dropped, found, gains, settings)
+    patients = int(followed.first.sum())
+    return SurvivalEvaluation(patients, data.events, int((~kept).sum()), horizons, dropped, found, gains, settings)
 
 
 def _models(
@@ -156,24 +180,37 @@ def _covariates(model: Sequence[str] | SurvivalModel) -> tuple[str, ...]:
     return tuple(model)
 
 
-def _horizons(data: SurvivalTimes, years: Sequence[float], per_year: float) -> tuple[dict[str, float], dict[str, str]]:
-    """Horizons by label, in the unit of the data, that its follow-up allows, and why the others are dropped."""
-    first_event = float(data.stop[data.event].min())
-    kept, dropped = {}, {}
-    for year in sorted(set(years)):
-        label, at = f"{year:g}y", year * per_year
-        try:
-            check_horizons(data, at)
-        except OutsideFollowUpError as error:
-            dropped[label] = str(error)
-            continue
-        if at < first_event:
-            dropped[label] = f"no event has come by {at:g}, the first is at {first_event:g}"
-        else:
-            kept[label] = at
-    if not kept:
-        raise OutsideFollowUpError("no horizon lies within the follow-up: " + "; ".join(dropped.values()))
-    return kept, dropped
+def _known_strata(models: Mapping[str, Sequence[str] | SurvivalModel]) -> tuple[str, ...]:
+    """The strata of the finished models; raises SurvivalTimesError where they have different ones."""
+    found = {one.outcome.strata for one in models.values() if isinstance(one, SurvivalModel)} - {()}
+    if len(found) > 1:
+        listed = " and ".join(", ".join(one) for one in sorted(found))
+        raise SurvivalTimesError(f"finished models have different strata ({listed}); say which to compare within")
+    return next(iter(found), ())
+
+
+def _require_events(data: SurvivalTimes, strata: Sequence[str]) -> None:
+    without = [name for k, name in enumerate(strata) if not data.event[data.stratum == k].any()]
+    if without:
+        raise TooFewEventsError(
+            f"no event in stratum {', '.join(without)}: its hazard has no estimate; merge strata or leave it out"
+        )
+
+
+def _time_to_rank_at(data: SurvivalTimes, models: Collection[SurvivalModel]) -> Floats:
+    """Where no horizon is left: risk by the last event, as far as all finished models were followed, to rank by."""
+    ends = [baseline.last for model in models for baseline in model.fit.baseline]
+    return np.array([min([float(data.stop[data.event].max()), *ends])])
+
+
+def _about_rows(followed: FollowUp) -> list[str]:
+    if followed.single:
+        return []
+    rows, patients = len(followed.rows), int(followed.first.sum())
+    return [
+        f"{rows} rows of {patients} patients: Harrell's C and the slope follow covariates from row to row, all else "
+        "is predicted from each patient's first row; for predictions on a later day fit a landmark model"
+    ]
 
 
 def _candidates(
@@ -193,6 +230,8 @@ def _candidates(
             time=outcome.time,
             event=outcome.event,
             event_value=outcome.event_value,
+            start=outcome.start,
+            strata=outcome.strata,
             time_unit=outcome.time_unit,
             penalty=penalty,
         )
@@ -209,7 +248,7 @@ def _candidates(
 def _with_fixed(
     boot: OptimismBootstrap,
     name: str,
-    data: SurvivalTimes,
+    followed: FollowUp,
     predictor: Floats,
     survival: Floats,
     at: Floats,
@@ -217,15 +256,17 @@ def _with_fixed(
     bootstraps: int,
     seed: int,
     people: np.ndarray | None,
+    kinds: tuple[str, ...],
 ) -> OptimismBootstrap:
     """The bootstrap with a finished model: judged on each resample, its figure there less its optimism of 0."""
-    if not np.isfinite(survival).all():
+    if at.size and not np.isfinite(survival[followed.first]).all():
         raise OutsideFollowUpError(f"{name} was not followed up to all horizons; ask for earlier ones")
-    apparent = survival_figures(data, data, predictor, survival, at, labels)
+    apparent = survival_figures(followed, followed, predictor, survival[followed.first], at, labels, kinds)
     drawn = np.empty((bootstraps, len(apparent)))
-    for b, rows in enumerate(resamples(len(data), bootstraps, seed, people)):
-        sample = data.take(rows)
-        drawn[b] = list(survival_figures(sample, sample, predictor[rows], survival[rows], at, labels).values())
+    for b, rows in enumerate(resamples(len(followed.rows), bootstraps, seed, people)):
+        sample = followed.take(rows)
+        figures = survival_figures(sample, sample, predictor[rows], survival[rows][sample.first], at, labels, kinds)
+        drawn[b] = list(figures.values())
     values = np.array(list(apparent.values()))
     # on_original moves with on_itself, so that the mean difference is nil and the interval that of the resamples
     return replace(
@@ -242,8 +283,7 @@ def _judge_predictions(
     data: SurvivalTimes,
     risk: Floats,
     horizons: Mapping[str, float],
-    columns: Mapping[str, np.ndarray],
-    by: Sequence[str],
+    by: Mapping[str, np.ndarray],
     groups: int,
     notes: list[str],
 ) -> tuple[Any, Any, Any, tuple[Subgroup, ...]]:
@@ -260,12 +300,17 @@ def _judge_predictions(
             curves[label] = decision_curve(part, risk[:, k], at)
     last = risk[:, -1]
     ends = np.array(list(horizons.values()))
-    tables = [row for name in by for row in subgroups(part, last, float(ends[-1]), name, columns[name][known])]
+    end = float(ends[-1]) if ends.size else None
+    tables = [row for name, column in by.items() for row in subgroups(part, last, end, name, column[known])]
     return calibration, curves, risk_groups(part, last, groups, ends), tuple(tables)
 
 
 def _gains(
-    names: list[str], boot: OptimismBootstrap, crossed: CrossValidation | None, candidates: Sequence[Candidate]
+    names: list[str],
+    boot: OptimismBootstrap,
+    crossed: CrossValidation | None,
+    candidates: Sequence[Candidate],
+    independent: bool,
 ) -> tuple[Gain, ...]:
     fitted = {one.name: one for one in candidates}
     last, found = names[-1], []
@@ -274,7 +319,7 @@ def _gains(
         folds = crossed.gain(last, over) if both and crossed is not None else {}
         added: ChiSquare | None = None
         population: dict[str, NestedGain] = {}
-        if both and fitted[last].penalty == fitted[over].penalty == 0:
+        if both and independent and fitted[last].penalty == fitted[over].penalty == 0:
             more = set(fitted[last].columns) - set(fitted[over].columns)
             if more and set(fitted[over].columns) < set(fitted[last].columns):
                 added, population = boot.nested(last, over, len(more))

@@ -25,7 +25,8 @@ class ModelEvaluation:
 
     `calibration`, `decision_curves` by horizon ("5y"), `risk_groups` and `subgroups` judge predictions for patients
     the model had not seen (first repeat of the cross-validation; of a finished model, its predictions). `notes` say
-    what a reader must know. `failed` resamples had no estimate.
+    what a reader must know. `failed` resamples had no estimate. Without a horizon, `calibration` and `decision_curves`
+    are empty and groups are ranked by the risk at the last event.
     """
 
     name: str
@@ -46,9 +47,10 @@ class Gain:
     """What `model` gains over `over`, figure by figure (less is better for Brier): optimism-corrected from the paired
     bootstrap, and from paired folds.
 
-    Where `model` has all columns of `over` and more, `added` is the likelihood ratio test of those (None otherwise or
-    under a penalty) and `population` the gain in the population with the interval to rely on where the gain may be
-    nothing: the paired bootstrap's then holds zero nearly always.
+    Where `model` has all columns of `over` and more, `added` is the likelihood ratio test of those (None otherwise,
+    under a penalty, and where a patient has several tumours, which the likelihood would take as independent) and
+    `population` the gain in the population with the interval to rely on where the gain may be nothing: the paired
+    bootstrap's then holds zero nearly always.
     """
 
     model: str
@@ -63,7 +65,8 @@ class Gain:
 class SurvivalEvaluation:
     """Models side by side on the same `patients` and `events`; `horizons` label -> time in the table's unit.
 
-    `dropped` horizons, with the reason; `left_out` rows with missing values.
+    `dropped`: horizons without figures, with the reason (beyond the follow-up, or insufficient); `left_out` rows with
+    missing values.
     """
 
     patients: int

@@ -11,7 +11,8 @@ from longderm.prognosis.brier import brier_scores
 from longderm.prognosis.calibration import calibration_slope
 from longderm.prognosis.concordance import harrell_c, uno_c
 from longderm.prognosis.errors import NoComparablePairsError, OutsideFollowUpError, TooFewEventsError
-from longderm.prognosis.survival_times import Floats, SurvivalTimes
+from longderm.prognosis.follow_up import FollowUp
+from longderm.prognosis.survival_times import Floats
 from longderm.prognosis.time_dependent_auc import auc_at
 
 #: Kinds of figures: the names below begin with them.
@@ -19,33 +20,42 @@ KINDS = ("harrell_c", "uno_c", "calibration_slope", "auc", "brier")
 
 
 def survival_figures(
-    train: SurvivalTimes,
-    test: SurvivalTimes,
+    train: FollowUp,
+    test: FollowUp,
     predictor: Floats,
     survival: Floats,
     horizons: Floats,
     labels: tuple[str, ...],
     kinds: tuple[str, ...] = KINDS,
 ) -> dict[str, float]:
-    """Figures of `predictor` (n,) and `survival` (n, k) at `horizons` (k,) for the patients of `test`.
+    """Figures of `predictor` (n,), of the rows of `test`, and of `survival` (m, k), of its patients by their first
+    rows, at `horizons` (k,).
 
-    `harrell_c`, `uno_c` (events before the last horizon), `auc_LABEL`, `brier_LABEL`, `integrated_brier` (from the
-    first horizon to the last, with two or more) and `calibration_slope`, as far as `kinds` asks for them; censoring
-    weights from `train`. A figure that these patients do not allow, such as an AUC before their first event, is NaN.
+    `harrell_c` and `calibration_slope` compare rows within their stratum while they are at risk. The others judge what
+    was predicted at the origin by the whole follow-up, censoring weights from `train`: `uno_c` (events before the last
+    horizon), `auc_LABEL`, `brier_LABEL`, `integrated_brier` (from the first horizon to the last, with two or more), as
+    far as `kinds` asks for them. With strata these rank by the risk at the horizon, which holds the stratum's hazard.
+    A figure that these patients do not allow, such as an AUC before their first event, is NaN.
     """
     found: dict[str, float] = {}
     if "harrell_c" in kinds:
-        found["harrell_c"] = _or_nan(lambda: harrell_c(test, predictor, with_error=False).value)
+        found["harrell_c"] = _or_nan(lambda: harrell_c(test.rows, predictor, with_error=False).value)
+    if "uno_c" in kinds or "auc" in kinds or "brier" in kinds:
+        seen, judged = train.patients, test.patients
+        stratified = bool(judged.stratum.any())
+        risk = 1.0 - survival if stratified else predictor[test.first][:, None]
     if "uno_c" in kinds and horizons.size:
-        found["uno_c"] = _or_nan(lambda: uno_c(train, test, predictor, float(horizons[-1])))
+        found["uno_c"] = _or_nan(lambda: uno_c(seen, judged, risk[:, -1], float(horizons[-1])))
     if "calibration_slope" in kinds:
-        slope = calibration_slope(test, predictor)[0]
+        slope = calibration_slope(test.rows, predictor)[0]
         found["calibration_slope"] = np.nan if slope is None else slope
     if "auc" in kinds:
-        auc = _over(horizons, lambda times, _: auc_at(train, test, predictor, times))
+        auc = _over(
+            horizons, lambda times, pick: auc_at(seen, judged, risk[:, pick] if stratified else risk[:, 0], times)
+        )
         found |= {f"auc_{label}": float(value) for label, value in zip(labels, auc, strict=True)}
     if "brier" in kinds:
-        brier = _over(horizons, lambda times, pick: brier_scores(train, test, survival[:, pick], times))
+        brier = _over(horizons, lambda times, pick: brier_scores(seen, judged, survival[:, pick], times))
         found |= {f"brier_{label}": float(value) for label, value in zip(labels, brier, strict=True)}
         if horizons.size > 1:
             found["integrated_brier"] = float(np.trapezoid(brier, horizons) / (horizons[-1] - horizons[0]))

@@ -127,6 +127,21 @@ def age_column(name: str) -> str:
     return f"{name}_age_days"
 
 
+def start_stop_rows(rows: LandmarkRows) -> dict[str, np.ndarray]:
+    """The same visits as start-stop rows of a Cox model whose covariates change: each lasts until the next visit.
+
+    `start` and `stop` are days from the origin, `event` is that of the patient's last row; the other columns as in
+    `rows`. Before a patient's first visit nothing is known: it has no row. For `fit_survival` and `evaluate_survival`
+    with `start="start"`, `time="stop"`, `patient` the patient. Such a model tells how the hazard hangs on what was last
+    seen; a risk ahead of a visit is for a landmark model to tell.
+    """
+    columns = rows.columns
+    last = np.append(columns["patient"][1:] != columns["patient"][:-1], True)
+    stop = np.where(last, columns["day"] + columns["time"], np.append(columns["day"][1:], 0.0))
+    others = {name: column for name, column in columns.items() if name not in ("day", "time", "event")}
+    return others | {"start": columns["day"], "stop": stop, "event": np.where(last, columns["event"], 0)}
+
+
 def fit_landmark(
     rows: LandmarkRows,
     covariates: Sequence[str],

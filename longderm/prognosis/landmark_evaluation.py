@@ -20,9 +20,10 @@ from longderm.prognosis.errors import (
 )
 from longderm.prognosis.evaluation import plain
 from longderm.prognosis.figures import survival_figures
+from longderm.prognosis.follow_up import follow_up
+from longderm.prognosis.insufficient import FEWEST_EVENTS
 from longderm.prognosis.landmark import LandmarkRows, fit_landmark, predict_landmark
 from longderm.prognosis.model_matrix import missing_values
-from longderm.prognosis.risk_groups import FEWEST_EVENTS
 from longderm.prognosis.survival_model import PER_YEAR, SurvivalModel
 from longderm.prognosis.survival_times import Flags, Floats, SurvivalTimes, survival_times
 
@@ -266,8 +267,10 @@ def _figures(
 ) -> dict[str, float]:
     """Figures of these visits; a horizon that their follow-up does not reach has none."""
     reached = times <= float(data.stop.max())
-    found = survival_figures(cut, cut, predictor, 1.0 - risk, times[:0], (), ("harrell_c",))
-    further = survival_figures(data, data, predictor, 1.0 - risk, times, labels, ("auc", "brier"))
+    # Each visit predicts and is judged for itself.
+    until, ever = follow_up(cut), follow_up(data)
+    found = survival_figures(until, until, predictor, 1.0 - risk, times[:0], (), ("harrell_c",))
+    further = survival_figures(ever, ever, predictor, 1.0 - risk, times, labels, ("auc", "brier"))
     for k, label in enumerate(labels):
         if not reached[k]:
             found |= {f"calibration_slope_{label}": np.nan, f"observed_expected_{label}": np.nan}

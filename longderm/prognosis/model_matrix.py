@@ -82,14 +82,32 @@ def complete_rows(columns: Mapping[str, np.ndarray], missing: str) -> Flags:
     return complete
 
 
-def terms_of(columns: Mapping[str, np.ndarray]) -> tuple[Term, ...]:
-    """Terms of covariates without missing values: a text with k levels gives k - 1, the first in order being 0."""
+def category_orders(table: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The order that categorical columns (pandas, or Arrow dictionaries) give their levels; the first is the reference,
+    as in R's factors.
+    """
+    orders = {}
+    for name in names:
+        column = table.column(name).to_pandas() if hasattr(table, "column_names") else table[name]
+        categories = getattr(getattr(column, "dtype", None), "categories", None)
+        if categories is not None:
+            orders[name] = tuple(str(value) for value in categories)
+    return orders
+
+
+def terms_of(columns: Mapping[str, np.ndarray], orders: Mapping[str, Sequence[str]] | None = None) -> tuple[Term, ...]:
+    """Terms of covariates without missing values: a text with k levels gives k - 1, the first in order being 0.
+
+    The order is that of `orders` where it names the column, else the alphabet's.
+    """
     terms: list[Term] = []
     for name, column in columns.items():
         if _numeric(column) is not None:
             terms.append(Term(name))
             continue
         levels = sorted({str(value) for value in column})
+        if orders and name in orders:
+            levels = [level for level in orders[name] if level in set(levels)]
         if all(re.fullmatch(r"\s*[<>]?\s*-?[\d.,' ]*\d\s*", level) for level in levels):
             raise SurvivalTimesError(f"{name} holds numbers as text, such as {levels[0]!r}; convert them")
         if len(levels) > MOST_LEVELS:

@@ -4,7 +4,8 @@ The gain of nested models cannot be negative in the population and is 0 exactly 
 it is no longer near normal: resampling doubles its noise and resampled intervals hold zero in all but 0.1% of studies
 (Pepe, Kerr, Longton and Wang, Stat Med 2013: test the coefficients, not the gain). Here the likelihood ratio of the
 added columns, noncentral chi-square, gives the interval of how much they tell, and the resamples what a unit of it is
-worth in each figure.
+worth in each figure, and how far a study's gain strays from that worth. Both spreads are joined as Zou and Donner do
+(Stat Med 2008: recovered variances).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from longderm.prognosis.cox import ChiSquare
+from longderm.prognosis.kaplan_meier import Z95
 from longderm.prognosis.survival_times import Floats
 
 #: The interval misses at most this share of the time.
@@ -35,14 +37,26 @@ def nested_gain(test: ChiSquare, gains: Floats, ratios: Floats) -> NestedGain:
     """The gain from the likelihood ratio `test` of the added columns.
 
     `gains` (b,): apparent gain in each resample; `ratios` (b,): the likelihood ratio there. The worth of a unit is the
-    ratio of their sums. The interval excludes 0 exactly where the test is significant at 5%.
+    ratio of their sums; what is left of the gains has a variance in proportion to the likelihood ratio (a gain is a
+    quadratic form of the added coefficients, plus a slope that is 0 but for noise, times the coefficients). The
+    interval excludes 0 exactly where the test is significant at 5%: its near end is sought on the log scale.
     """
     known = np.isfinite(gains) & np.isfinite(ratios)
     total = float(ratios[known].sum())
-    worth = float(gains[known].sum()) / total if total > 0 else float("nan")
+    if total <= 0:
+        return NestedGain(float("nan"), float("nan"), float("nan"))
+    worth = float(gains[known].sum()) / total
+    stray = float(((gains[known] - worth * ratios[known]) ** 2).sum()) / total
     low, high = noncentrality_interval(test.statistic, test.df)
-    ends = sorted((worth * low, worth * high))
-    return NestedGain(worth * max(test.statistic - test.df, 0.0), ends[0], ends[1])
+    told = max(test.statistic - test.df, 0.0)
+    size, sign = abs(worth), -1.0 if worth < 0 else 1.0
+    value = size * told
+    far = value + float(np.sqrt((size * high - value) ** 2 + Z95**2 * stray * high))
+    near = 0.0
+    if low > 0 and value > 0:
+        near = value * float(np.exp(-np.sqrt(np.log(told / low) ** 2 + Z95**2 * stray / (size**2 * told))))
+    ends = sorted((sign * near, sign * far))
+    return NestedGain(sign * value, ends[0], ends[1])
 
 
 def noncentrality_interval(statistic: float, df: int) -> tuple[float, float]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from longderm.prognosis.concordance import harrell_c
 from longderm.prognosis.cox import fit_cox
 from longderm.prognosis.errors import NoComparablePairsError, NotConvergedError, UnusableColumnsError
+from longderm.prognosis.insufficient import FEWEST_EVENTS, too_few_at
 from longderm.prognosis.kaplan_meier import Z95, kaplan_meier
 from longderm.prognosis.log_rank import log_rank
 from longderm.prognosis.model_matrix import missing_values
 from longderm.prognosis.survival_times import Flags, Floats, SurvivalTimes
 
-#: Fewer events than this say nothing about a subgroup: the 95% interval of a C spans 0.2 and more.
-FEWEST_EVENTS = 20
 #: A numeric column with more values than this is cut into thirds to make subgroups.
 MOST_VALUES = 6
 
@@ -52,7 +51,8 @@ class RiskGroups:
 @dataclass(frozen=True)
 class Subgroup:
     """Figures of the patients with one value of a column: C with its 95% interval and observed over predicted risk at
-    the horizon; all None with `insufficient`, that is fewer than `FEWEST_EVENTS` events.
+    the horizon; all None with `insufficient`, that is fewer than `FEWEST_EVENTS` events. The latter is None also where
+    too few had the event by the horizon or are followed beyond it (`too_few_at`), or where there is no horizon.
     """
 
     column: str
@@ -67,7 +67,8 @@ class Subgroup:
 
 
 def risk_groups(data: SurvivalTimes, risk: Floats, groups: int, horizons: Floats) -> RiskGroups:
-    """Cut `risk` (n,) at its quantiles into `groups` and compare them; equal risks stay together."""
+    """Cut `risk` (n,) at its quantiles into `groups` and compare them across strata; equal risks stay together."""
+    data = replace(data, stratum=np.zeros(len(data), np.intp))
     edges = np.unique(np.quantile(risk, np.linspace(0, 1, groups + 1)[1:-1]))
     labels = np.unique(np.searchsorted(edges, risk, side="left"), return_inverse=True)[1]
     count = int(labels.max()) + 1
@@ -98,17 +99,17 @@ def risk_groups(data: SurvivalTimes, risk: Floats, groups: int, horizons: Floats
     return RiskGroups(tuple(found), test.chi_square, test.degrees_of_freedom, test.p_value)
 
 
-def subgroups(data: SurvivalTimes, risk: Floats, time: float, name: str, column: np.ndarray) -> list[Subgroup]:
-    """Figures by the values of a `column` (n,) for `risk` (n,) of the event by `time`; missing is a value too."""
+def subgroups(data: SurvivalTimes, risk: Floats, time: float | None, name: str, column: np.ndarray) -> list[Subgroup]:
+    """Figures by the values of a `column` (n,) for `risk` (n,) of the event by `time`; missing is a value too.
+
+    `time` None: the risk only ranks. C compares within the strata of `data`.
+    """
     found = []
     for value, rows in column_levels(column):
         part = data.take(rows)
         if part.events < FEWEST_EVENTS:
             found.append(Subgroup(name, value, len(part), part.events, True, None, None, None, None))
             continue
-        curve = kaplan_meier(part)
-        row = int(curve.rows_at([time])[0])
-        observed = 1.0 - float(curve.survival[row]) if row >= 0 else 0.0
         value_of_c: float | None = None
         lower: float | None = None
         upper: float | None = None
@@ -118,7 +119,10 @@ def subgroups(data: SurvivalTimes, risk: Floats, time: float, name: str, column:
             value_of_c, lower, upper = c.value, max(0.0, c.value - half), min(1.0, c.value + half)
         except NoComparablePairsError:
             pass  # nobody outlives a failure: the other figures stand
-        ratio = observed / float(risk[rows].mean())
+        ratio: float | None = None
+        if time is not None and too_few_at(part, time) is None:
+            curve = kaplan_meier(part)
+            ratio = (1.0 - float(curve.survival[curve.rows_at([time])[0]])) / float(risk[rows].mean())
         found.append(Subgroup(name, value, len(part), part.events, False, value_of_c, lower, upper, ratio))
     return found
 

@@ -14,6 +14,7 @@ from longderm.prognosis.errors import SurvivalTimesError, UnusableColumnsError
 from longderm.prognosis.kaplan_meier import Z95, step_at
 from longderm.prognosis.model_matrix import (
     Term,
+    category_orders,
     complete_rows,
     levels_of,
     model_matrix,
@@ -107,8 +108,9 @@ class SurvivalPrediction:
     """Predictions of n patients at k `times` (in the model's unit).
 
     `survival`, `lower`, `upper` (n, k) in [0, 1] with the 95% interval on the log(-log) scale from the coefficients'
-    and the baseline's uncertainty; NaN past the end of the stratum's follow-up. `linear_predictor` (n,) from the
-    centre. `outside` names, per patient, the columns beyond the range the model was fitted on.
+    and the baseline's uncertainty; NaN past the end of the stratum's follow-up and in one without an event.
+    `linear_predictor` (n,) from the centre. `outside` names, per patient, the columns beyond the range the model was
+    fitted on.
     """
 
     times: Floats
@@ -146,9 +148,10 @@ def fit_survival(
     `time` > 0 in `time_unit`; `event` 0/1 or bool, or any codes of which `event_value` is the event; `start` makes
     rows (start, time], so that covariates may change; `strata` have each a baseline hazard of their own; `cluster`
     names the patient of each row for robust standard errors; `penalty` and `l1_ratio` as in `fit_cox`. Text columns
-    become one column per level but the first. `missing="complete_case"` leaves out rows with missing values and
-    counts them; otherwise they are refused. Constant and collinear columns are set aside, and with separating ones
-    all columns get the ridge `SEPARATION_PENALTY`; the notes name them. `unusable="raise"` raises instead.
+    become one column per level but the first, in alphabetical order or that of a categorical column.
+    `missing="complete_case"` leaves out rows with missing values and counts them; otherwise they are refused. Constant
+    and collinear columns are set aside, and with separating ones all columns get the ridge `SEPARATION_PENALTY`; the
+    notes name them. `unusable="raise"` raises instead.
 
     Raises SurvivalTimesError, MissingValuesError, TooFewEventsError, UnusableColumnsError, NotConvergedError.
     """
@@ -167,7 +170,7 @@ def fit_survival(
         raise SurvivalTimesError("no patients: the table has no complete row")
     data, labels = outcome_times(columns, outcome)
     features = {name: columns[name] for name in covariates}
-    terms = terms_of(features)
+    terms = terms_of(features, category_orders(table, covariates))
     levels = levels_of(features, terms)
     matrix = model_matrix(features, terms, levels)
     groups = None if cluster is None else columns[cluster]
@@ -185,6 +188,9 @@ def fit_survival(
         suspects = [name for name, test in zip(fit.columns, check.tests, strict=True) if test.p_value < 0.05]
         listed = f" ({', '.join(suspects)})" if suspects else ""
         notes.append(f"hazards are not proportional{listed}, p = {check.overall.p_value:.2g}: stratify, or split time")
+    barren = [label for label, one in zip(labels, fit.baseline, strict=True) if not one.times.size]
+    if barren:
+        notes.append(f"no event in stratum {', '.join(barren)}: nothing is predicted for it")
     ranges = tuple((float(low), float(high)) for low, high in zip(matrix.min(0), matrix.max(0), strict=True))
     return SurvivalModel(terms, levels, fit, outcome, ranges, labels, left_out, set_aside, tuple(notes), check)
 
@@ -286,5 +292,5 @@ def _predict_stratum(
     spread = np.sqrt(known[None, :] + np.einsum("nkp,pq,nkq->nk", gap, fit.covariance, gap))
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(hazard > 0, spread / hazard, 0.0)  # of log(-log S) = predictor + log H
-    survival[:, times > baseline.last] = np.nan
+    survival[:, times > (baseline.last if baseline.times.size else 0.0)] = np.nan
     return survival, error

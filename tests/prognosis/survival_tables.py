@@ -61,3 +61,38 @@ FROZEN = pd.DataFrame(
         "clinic": list("aababbabababaabbabab"),
     }
 )
+
+
+def cut_into_rows(table: pd.DataFrame, cuts: tuple[float, ...]) -> pd.DataFrame:
+    """The same follow-up as start-stop rows, cut at these times; rows of a patient stand together, in order."""
+    ends = (*cuts, np.inf)
+    parts = []
+    for low, high in zip((0.0, *cuts), ends, strict=True):
+        part = table[table.time > low]
+        parts.append(
+            part.assign(start=low, time=part.time.clip(upper=high), event=np.where(part.time <= high, part.event, 0))
+        )
+    return pd.concat(parts).sort_values(["patient", "start"], ignore_index=True)
+
+
+def registry_table(patients: int = 7775, seed: int = 1) -> pd.DataFrame:
+    """A cancer registry as registries are: months of follow-up, rounded, heavily tied, four stages as strata."""
+    rng = np.random.default_rng(seed)
+    age, female = np.clip(rng.normal(60, 16, patients), 5, 98), rng.integers(0, 2, patients)
+    year, stage = rng.integers(1975, 1995, patients), rng.choice(4, patients, p=[0.68, 0.15, 0.06, 0.11])
+    site = rng.integers(0, 4, patients)
+    hazard = 0.004 * np.exp(0.02 * (age - 60) - 0.4 * female - 0.02 * (year - 1985) + 0.4 * stage)
+    event, leave = rng.exponential(1 / hazard), (1996 - year - rng.random(patients)) * 12
+    return pd.DataFrame(
+        {
+            "time": np.floor(np.minimum(event, leave)) + 0.5,
+            "event": (event <= leave).astype(int),
+            "cause": np.where(event <= leave, rng.integers(1, 3, patients), 0),
+            "age": age,
+            "female": female.astype(float),
+            "year": year - 1985.0,
+            **{f"site_{k}": (site == k).astype(float) for k in (1, 2, 3)},
+            "stage": stage,
+            "patient": np.arange(patients),
+        }
+    )

@@ -184,6 +184,17 @@ def test_text_becomes_levels_and_an_unknown_one_is_refused():
         predict_survival(model, {"age": [50], "site": ["leg"]}, [12])
 
 
+def test_the_first_level_of_a_categorical_column_is_the_reference():
+    table = tied_table().assign(site=lambda t: np.where(t.ulcer == 1, "trunk", "arm"))
+    ordered = table.assign(site=pd.Categorical(table.site, categories=["trunk", "arm", "leg"]))
+    model, plain = fit_survival(ordered, ["age", "site"]), fit_survival(table, ["age", "site"])
+    assert [row["name"] for row in model.summary()] == ["age", "site=arm"]
+    np.testing.assert_allclose(model.fit.beta, plain.fit.beta * [1, -1], rtol=1e-9)
+    np.testing.assert_allclose(
+        predict_survival(model, table, [12]).risk, predict_survival(plain, table, [12]).risk, rtol=1e-9
+    )
+
+
 def test_the_baseline_hazard_equals_lifelines():
     table = tied_table(strata=2)
     fitter = CoxPHFitter().fit(table[[*COVARIATES, "time", "event", "site"]], "time", "event", strata=["site"])

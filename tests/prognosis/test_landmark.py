@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from lifelines import CoxTimeVaryingFitter
 
+from longderm import evaluate_survival, fit_survival
 from longderm.prognosis.calibration import calibration_at
 from longderm.prognosis.errors import SurvivalTimesError
-from longderm.prognosis.landmark import fit_landmark, landmark_rows, predict_landmark
+from longderm.prognosis.landmark import fit_landmark, landmark_rows, predict_landmark, start_stop_rows
 from longderm.prognosis.survival_times import survival_times
 from longderm.simulate.cohort import simulate_cohort
 
@@ -88,3 +90,30 @@ def test_a_patient_listed_twice_is_refused():
     patients, seen = small()
     with pytest.raises(SurvivalTimesError, match="1 patients have several rows"):
         landmark_rows(pd.concat([patients, patients[:1]]), seen, baseline=["age"], measured=["score"])
+
+
+def test_visits_as_start_stop_rows_give_the_time_varying_cox_model():
+    rows = start_stop_rows(rows_of(simulate_cohort(700, 5, image_effect=0.6, image_step=0.25)))
+    model = fit_survival(rows, [*CLINICAL, "image_score"], time="stop", start="start", cluster="patient")
+    frame = pd.DataFrame(rows)[["patient", "start", "stop", "event", *CLINICAL, "image_score"]]
+    theirs = CoxTimeVaryingFitter().fit(
+        frame, id_col="patient", event_col="event", start_col="start", stop_col="stop",
+        fit_options={"precision": 1e-10},
+    )  # fmt: skip
+    np.testing.assert_allclose(model.fit.beta, theirs.params_, atol=1e-6)
+    np.testing.assert_allclose(np.sqrt(np.diag(model.fit.naive_covariance)), theirs.standard_errors_, atol=1e-6)
+    effect, error = model.fit.beta[-1], model.fit.standard_error[-1]
+    assert abs(effect - 0.6) < 3 * error < 0.35  # the hazard follows the last visit's score, as it was drawn
+    found = evaluate_survival(
+        rows, {"seen": [*CLINICAL, "image_score"]}, time="stop", start="start", patient="patient",
+        horizons_years=(5,), bootstraps=3, folds=2, repeats=1,
+    ).models["seen"]  # fmt: skip
+    # what was seen last ranks better than what was seen first
+    assert found.figures["harrell_c"].value > found.figures["uno_c"].value
+
+
+def test_the_rows_of_a_patient_meet_and_end_with_the_event():
+    rows = start_stop_rows(landmark_rows(*small(), baseline=["age"], measured=["score"]))
+    assert rows["start"].tolist() == [0, 180, 0, 200, 500] and rows["stop"].tolist() == [180, 400, 200, 500, 900]
+    assert rows["event"].tolist() == [0, 1, 0, 0, 0]
+    np.testing.assert_array_equal(rows["score"], [1, 2, np.nan, np.nan, 5])

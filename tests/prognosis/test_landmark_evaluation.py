@@ -8,6 +8,7 @@ import pytest
 from longderm.prognosis.calibration import calibration_at
 from longderm.prognosis.errors import SurvivalTimesError, TooFewEventsError
 from longderm.prognosis.figures import survival_figures
+from longderm.prognosis.follow_up import follow_up
 from longderm.prognosis.landmark import LandmarkRows, fit_landmark, landmark_rows, predict_landmark
 from longderm.prognosis.landmark_evaluation import evaluate_landmark
 from longderm.prognosis.survival_times import survival_times
@@ -46,7 +47,7 @@ def test_the_figures_of_a_landmark_are_those_of_one_visit_of_each_patient(rows, 
     data = survival_times(part.columns["time"], part.columns["event"])
     predicted = predict_landmark(model, part)
     told = survival_figures(
-        data, data, predicted.linear_predictor, predicted.survival, np.array([3, 5]) * YEAR, ("3y", "5y"),
+        follow_up(data), follow_up(data), predicted.linear_predictor, predicted.survival, np.array([3, 5]) * YEAR, ("3y", "5y"),
         ("auc", "brier"),
     )  # fmt: skip
     for name in ("auc_3y", "auc_5y", "brier_3y", "brier_5y"):
