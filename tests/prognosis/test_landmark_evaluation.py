@@ -46,10 +46,11 @@ def test_the_figures_of_a_landmark_are_those_of_one_visit_of_each_patient(rows, 
     part = LandmarkRows({name: column[at] for name, column in rows.columns.items()})
     data = survival_times(part.columns["time"], part.columns["event"])
     predicted = predict_landmark(model, part)
+    visits = follow_up(data)
+    times = np.array([3, 5]) * YEAR
     told = survival_figures(
-        follow_up(data), follow_up(data), predicted.linear_predictor, predicted.survival, np.array([3, 5]) * YEAR, ("3y", "5y"),
-        ("auc", "brier"),
-    )  # fmt: skip
+        visits, visits, predicted.linear_predictor, predicted.survival, times, ("3y", "5y"), ("auc", "brier")
+    )
     for name in ("auc_3y", "auc_5y", "brier_3y", "brier_5y"):
         assert second.figures[name].value == pytest.approx(told[name], abs=1e-12)
     for k, years in enumerate((3, 5)):
