@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from longderm.errors import SourceNotFoundError, UsageError
-from longderm.models.encoder_weights import read_encoder
+from longderm.models.encoder_weights import ENCODER_WEIGHTS_FILE, OwnNetwork, read_encoder
 from longderm.models.layouts import build_network, read_checkpoint, recognise
 from longderm.models.layouts.sidecar import read_sidecar
 from longderm.models.precision import best_device, helps_bf16
 from longderm.models.preprocessing import Preprocessing, crop_photo
 from longderm.models.releases import hash_file, load_release
-from longderm.models.vision_transformer import Seen, VisionTransformer
-from longderm.models.weights import WEIGHTS_FILE
+from longderm.models.vision_transformer import Seen
 from longderm.photo import Photo
 
 #: Names of the vectors: the final norm's, and the one behind a CLIP tower's projection.
@@ -51,7 +50,7 @@ class Encoder:
     bf16: whether it computes in bfloat16.
     """
 
-    network: VisionTransformer
+    network: OwnNetwork
     preprocessing: Preprocessing
     name: str
     digest: str
@@ -142,7 +141,7 @@ def load_encoder(
     path, where = Path(name_or_path), _device(device)
     own = _own_release(path, registry)
     if own is not None:
-        name, path, layout_name = own[0], own[1] / WEIGHTS_FILE, OWN_LAYOUT
+        name, path, layout_name = own[0], own[1] / ENCODER_WEIGHTS_FILE, OWN_LAYOUT
         if layout not in (None, OWN_LAYOUT) or heads is not None or quick_gelu is not None:
             raise UsageError(f"{name} is an encoder of our own; its config.json says layout, heads and activation")
         network, preprocessing = read_encoder(own[1])
@@ -168,7 +167,7 @@ def _own_release(path: Path, registry: Path | None) -> tuple[str, Path] | None:
 
     Hashes are checked; a folder without hashes.json, as a training leaves it, goes by its own name.
     """
-    folder = (path.parent if path.name == WEIGHTS_FILE and path.is_file() else path).absolute()
+    folder = (path.parent if path.name == ENCODER_WEIGHTS_FILE and path.is_file() else path).absolute()
     if (folder / "hashes.json").is_file():
         release = load_release(folder.parent.name, folder.name, folder.parent.parent)
         return release.name, release.folder
