@@ -286,6 +286,41 @@ def change(
     _print(summary, json_, f"Network: {summary['network']}")
 
 
+@train.command
+def encoder(
+    folder: Path,
+    *,
+    out: Path,
+    passes: int = 30,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 0,
+    json_: AsJson = False,
+) -> None:
+    """Train the default encoder without labels; call it again to go on after an interruption.
+
+    Parameters
+    ----------
+    folder
+        images/, masks/, index.csv (isic_id, split); of its photos of split "train" two views each are compared.
+    out
+        Folder for the checkpoint, the log and, at the end, the weights, which `load_encoder` takes.
+    passes
+        Times that the run goes through the photos; it is saved after each.
+    seed
+        The same seed gives the same weights on the same kind of machine.
+    device
+        auto, cpu or cuda.
+    threads
+        Threads of the CPU; 0 means one per core.
+    """
+    from longderm.training.encoder import EncoderSettings, train_encoder
+
+    settings = EncoderSettings(seed=seed, passes=passes)
+    summary = train_encoder(folder, out, settings, device, threads, progress=not json_)
+    _print(summary, json_, f"Encoder: {summary['encoder']}")
+
+
 @app.command
 def serve(
     *,

@@ -35,7 +35,7 @@ _TEMPERATURE = 0.15
 #: the views differ by is lost.
 _HEAD_WIDTH, _HEAD_OUT = 512, 128
 #: Passes between two looks at the held-out photos.
-_CHECK_EVERY = 5
+_CHECK_EVERY = 3
 #: Seed of held-out views, apart from those of training.
 _HELD_SEED = 7_000_003
 
@@ -49,9 +49,9 @@ class EncoderSettings:
     """
 
     seed: int = 0
-    passes: int = 60
-    batch_size: int = 64
-    sides_px: tuple[int, ...] = (128, 128, 160)
+    passes: int = 30
+    batch_size: int = 48
+    sides_px: tuple[int, ...] = (96, 128, 160)
     peak_rate: float = 2e-3
     weight_decay: float = 0.05
     held_share: float = 0.1
