@@ -291,7 +291,7 @@ def encoder(
     folder: Path,
     *,
     out: Path,
-    passes: int = 30,
+    passes: int = 60,
     seed: int = 0,
     device: str = "auto",
     threads: int = 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,9 +16,12 @@ from longderm.models.layouts import build_network, read_checkpoint, recognise
 from longderm.models.layouts.sidecar import read_sidecar
 from longderm.models.precision import best_device, helps_bf16
 from longderm.models.preprocessing import Preprocessing, crop_photo
-from longderm.models.releases import hash_file, load_release
+from longderm.models.releases import Release, hash_file, load_release
 from longderm.models.vision_transformer import Seen
 from longderm.photo import Photo
+
+if TYPE_CHECKING:
+    from longderm.store import Store
 
 #: Names of the vectors: the final norm's, and the one behind a CLIP tower's projection.
 PRE_PROJECTION, POST_PROJECTION = "pre_projection", "post_projection"
@@ -113,7 +116,7 @@ class Encoder:
 
 
 def load_encoder(
-    name_or_path: str | Path,
+    name_or_path: str | Path | None = None,
     layout: str | None = None,
     *,
     heads: int | None = None,
@@ -123,10 +126,12 @@ def load_encoder(
     device: str | None = None,
     bf16: bool = False,
     registry: Path | None = None,
+    store: Store | None = None,
 ) -> Encoder:
     """Load weights that lie on this machine; nothing is fetched.
 
-    name_or_path: a release ("encoder/0.1.0" or "0.1.0") of the packaged registry or of `registry`; a release's folder;
+    name_or_path: by default the encoder in use (the one that the setting `encoder_version` names, else the one promoted
+    in `store`, else the packaged one); a release ("encoder/0.1.0" or "0.1.0") of the packaged registry or of `registry`; a release's folder;
     or a file (.pth, .pt, .bin, .safetensors) of one of `longderm.models.layouts.LAYOUTS`, which is recognised by its
     tensors' names unless `layout` says which. heads, quick_gelu, mean, std: what a file's tensors do not tell, where it
     is not as usual: 64 wide heads, the activation that `open_clip_config.json` beside the file names (else GELU), the
@@ -138,8 +143,14 @@ def load_encoder(
     Raises SourceNotFoundError, AccessError, UsageError; RefusedError for a release that differs from its hashes;
     WeightsError where a file is damaged, foreign, or its backbone not complete: the message names the tensors.
     """
-    path, where = Path(name_or_path), _device(device)
-    own = _own_release(path, registry)
+    where = _device(device)
+    if name_or_path is None:
+        release = _release_in_use(registry, store)
+        own: tuple[str, Path] | None = (release.name, release.folder)
+        path = release.folder
+    else:
+        path = Path(name_or_path)
+        own = _own_release(path, registry)
     if own is not None:
         name, path, layout_name = own[0], own[1] / ENCODER_WEIGHTS_FILE, OWN_LAYOUT
         if layout not in (None, OWN_LAYOUT) or heads is not None or quick_gelu is not None:
@@ -160,6 +171,14 @@ def load_encoder(
     preprocessing = replace(preprocessing, mean=mean or preprocessing.mean, std=std or preprocessing.std)
     network = network.to(where).requires_grad_(False)
     return Encoder(network, preprocessing, name, hash_file(path), layout_name, where, bf16 and helps_bf16(where))
+
+
+def _release_in_use(registry: Path | None, store: Store | None) -> Release:
+    from longderm.models.in_use import releases_in_use
+    from longderm.settings import Settings
+
+    settings = Settings() if registry is None else Settings(registry_dir=registry)
+    return releases_in_use(settings, store, (KIND,))[KIND].release
 
 
 def _own_release(path: Path, registry: Path | None) -> tuple[str, Path] | None:

@@ -49,9 +49,9 @@ class EncoderSettings:
     """
 
     seed: int = 0
-    passes: int = 30
+    passes: int = 60
     batch_size: int = 48
-    sides_px: tuple[int, ...] = (96, 128, 160)
+    sides_px: tuple[int, ...] = (96, 96, 112)
     peak_rate: float = 2e-3
     weight_decay: float = 0.05
     held_share: float = 0.1

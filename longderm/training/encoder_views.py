@@ -16,11 +16,12 @@ from longderm.training.disturbances import disturb
 from longderm.training.examples import Example
 from longderm.training.views import look_at
 
-#: A view's side as a share of the photo's shorter side, drawn on a log scale. In use the whole shorter side is shown;
-#: closer views at fewer pixels show the lesion at that same resolution.
-_FIELD = (0.55, 1.15)
-#: How far the middle of a view may lie from the photo's, besides what keeps it inside, as a share of the shorter side.
-_SHIFT = 0.06
+#: A view's side as a share of the photo's shorter side, drawn on a log scale. In use the whole shorter side is shown at
+#: 224 pixels; views of 96 and more that show less of it have a lesion's texture at that same size, and cost a fifth.
+_FIELD = (0.4, 1.0)
+#: The middle of a view may lie off the photo's by this share of what keeps it inside, and by this share of the shorter
+#: side besides: lesions are in the middle, and both views are to show some of it.
+_ROAM, _SHIFT = 0.6, 0.05
 #: A contact plate and a squashed copy stretch: standard deviation of the log of the stretch.
 _STRETCH_SD = 0.06
 #: Share of views developed by the visits' camera; the others are disturbed as for the lesion network.
@@ -82,6 +83,6 @@ def _draw_frame(aspect: float, rng: np.random.Generator) -> NDArray[np.float64]:
     # Shorter sides of the photo to shares of its width and height.
     width, height = max(aspect, 1.0), max(1.0 / aspect, 1.0)
     linear /= np.array([[width], [height]])
-    room = max(0.0, 1.0 - field) / 2 + _SHIFT
+    room = _ROAM * (1.0 - field) / 2 + _SHIFT
     centre = 0.5 + rng.uniform(-room, room, size=2) / np.array([width, height])
     return np.column_stack([linear, centre - linear @ np.array([0.5, 0.5])])
