@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ from torch import Tensor
 
 from longderm.bench.change_camera import draw_camera, draw_conditions, photograph
 from longderm.bench.photos import names_of, pick
-from longderm.bench.registration_pairs import PHOTO_SIZE, load
 from longderm.bench.rephotography import widen
 from longderm.bench.statistics import auroc, bootstrap_interval
-from longderm.errors import UsageError
+from longderm.errors import SourceNotFoundError, UsageError
 from longderm.models.convolutional_encoder import ConvolutionalEncoder, fold_encoder
 from longderm.models.encoder import Encoder
 from longderm.models.vision_transformer import VisionTransformer
@@ -35,15 +35,34 @@ from longderm.training.examples import STRUCTURES
 F64 = NDArray[np.float64]
 Describe = Callable[[Tensor], F64]
 
+#: Height and width of the photos that are taken; twice what the encoder is shown, or little less, says nothing more.
+_SIZE = (360, 480)
 #: The second photo's pose against the first: turn (degrees), zoom (factor up or down), shift (share of each side); as
 #: in the change benchmark. The first is nearly upright, with this share of them.
 _TURN_DEG, _ZOOM, _SHIFT, _FIRST = 45.0, 1.2, 0.08, 0.15
 #: Bins of each colour channel, and the side of the copy that is compared pixel by pixel.
 _COLOUR_BINS, _COPY_PX = 8, 16
+#: What the mean of each channel becomes before colours are counted.
+_GREY = 0.6
 #: Penalties that a probe may choose from, relative to the mean of its squared singular values; by leave-one-out error.
 _PENALTIES = tuple(float(value) for value in np.logspace(-4, 2, 13))
 #: Photos over which the random network's normalisation is settled.
 _SETTLED_ON = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What methods are asked about, as crops float32 (N, 3, 224, 224).
+
+    taken: the first and second photos; learned, probed: photos as they are, whose structures (N, K) `learned_labels`
+    and `probed_labels` tell; both empty where the folder's index does not tell.
+    """
+
+    taken: tuple[Tensor, Tensor]
+    learned: Tensor
+    learned_labels: NDArray[np.bool_]
+    probed: Tensor
+    probed_labels: NDArray[np.bool_]
 
 
 def measure_photos(encoder: Encoder, folder: Path, split: str, limit: int, seed: int) -> dict[str, Any]:
@@ -51,41 +70,87 @@ def measure_photos(encoder: Encoder, folder: Path, split: str, limit: int, seed:
 
     Raises SourceNotFoundError for a folder of another layout, UsageError where the split has fewer than two photos.
     """
+    material = gather(encoder, folder, split, limit, seed)
+    methods = methods_beside(encoder, material, seed)
+    told = {name: describe_all(describe, material) for name, describe in methods.items()}
+    return {"split": split, "seed": seed} | figures_of(encoder.name, told, material)
+
+
+def gather(encoder: Encoder, folder: Path, split: str, limit: int, seed: int) -> Material:
+    """Take the photos of `split` twice, and read those of "train" that a probe learns from. Raises as above."""
     names, learned_from = pick(names_of(folder, split), limit), pick(names_of(folder, "train"), 4 * limit)
     if len(names) < 2:
         raise UsageError(f"bench encoder: split {split!r} of --photos has fewer than two photos")
     pairs = [_taken_twice(folder, name, seed, number) for number, name in enumerate(names)]
-    taken = [_crops(encoder, [pair[part] for pair in pairs]) for part in range(2)]
     known = _structures(folder)
     probed = [name for name in names if name in known]
     learned = [name for name in learned_from if name in known and name not in names]
-    probes = len(learned) > 1 and bool(probed)
-    plain = {
-        name: _crops(encoder, [load(folder, item)[0] for item in part])
-        for name, part in (("learned", learned), ("probed", probed))
-        if probes
-    }
-    settling = plain["learned"] if probes else taken[0]
-    methods: dict[str, Describe] = {
+
+    def plain(chosen: list[str]) -> tuple[Tensor, NDArray[np.bool_]]:
+        labels = np.array([known[name] for name in chosen], bool).reshape(len(chosen), len(STRUCTURES))
+        return _crops(encoder, [_read(folder, name) for name in chosen]), labels
+
+    return Material(
+        (_crops(encoder, [pair[0] for pair in pairs]), _crops(encoder, [pair[1] for pair in pairs])),
+        *plain(learned if probed else []),
+        *plain(probed if learned else []),
+    )
+
+
+def methods_beside(encoder: Encoder, material: Material, seed: int) -> dict[str, Describe]:
+    """The encoder by its name, and what it is held against."""
+    settling = material.learned if len(material.learned) else material.taken[0]
+    return {
         encoder.name: _embedding(encoder),
         "random weights": _embedding(_random(encoder, settling[:_SETTLED_ON], seed)),
         "colour histogram": _colour_histogram,
         f"{_COPY_PX} x {_COPY_PX} pixels": _small_copy,
     }
+
+
+def describe_all(describe: Describe, material: Material) -> tuple[F64, F64, F64, F64]:
+    """Vectors (N, D) of first and second photos, of those learned from and of those probed."""
+    first, second = material.taken
+    return describe(first), describe(second), describe(material.learned), describe(material.probed)
+
+
+def figures_of(ours: str, told: dict[str, tuple[F64, F64, F64, F64]], material: Material) -> dict[str, Any]:
+    """All figures from what each method told (`describe_all`)."""
     hits, chances = {}, {}
-    labels = {part: np.array([known[name] for name in chosen]) for part, chosen in (("l", learned), ("p", probed))}
-    for name, describe in methods.items():
-        first, second = (_unit(describe(crops)) for crops in taken)
-        hits[name] = np.asarray((second @ first.T).argmax(axis=1) == np.arange(len(first)))
-        if probes:
-            chances[name] = probe(describe(plain["learned"]), labels["l"], describe(plain["probed"]))
-    figures: dict[str, Any] = {"photos": len(names), "split": split, "seed": seed}
-    figures["re_identified"] = {name: _share(hit) for name, hit in hits.items()}
-    figures["re_identified_gain"] = _gain(encoder.name, {name: _mean(hit) for name, hit in hits.items()}, len(names))
-    if probes:
-        figures["structures"] = _structure_figures(encoder.name, chances, labels["p"])
-        figures["structures"]["learned_from"] = len(learned)
+    for name, (first, second, learned, probed) in told.items():
+        nearest = (_unit(second) @ _unit(first).T).argmax(axis=1)
+        hits[name] = np.asarray(nearest == np.arange(len(first)))
+        if len(learned):
+            chances[name] = probe(learned, material.learned_labels, probed)
+    count = len(material.taken[0])
+    figures: dict[str, Any] = {"photos": count}
+    figures["re_identified"] = {name: _figure(_mean(hit), count) for name, hit in hits.items()}
+    figures["re_identified_gain"] = _gain(ours, {name: _mean(hit) for name, hit in hits.items()}, count)
+    if chances:
+        figures["structures"] = _structure_figures(ours, chances, material.probed_labels)
+        figures["structures"]["learned_from"] = len(material.learned)
     return figures
+
+
+def plain_crops(encoder: Encoder, folder: Path, split: str, count: int) -> Tensor:
+    """Photos of a split as they are, evenly picked, prepared for the encoder: float32 (count at most, 3, H, W)."""
+    return _crops(encoder, [_read(folder, name) for name in pick(names_of(folder, split), count)])
+
+
+def print_photos(figures: dict[str, Any]) -> None:
+    """The table of `measure_photos`: methods in rows."""
+
+    def text(figure: Sequence[float] | None) -> str:
+        return "-" if figure is None else f"{figure[0]:.3f} [{figure[1]:.3f}, {figure[2]:.3f}]"
+
+    structures = figures.get("structures", {})
+    print(f"{figures['photos']} photos, split {figures['split']!r}")
+    print(f"{'':<24}{'found again, rank 1':>24}{'structures, mean AUROC':>26}")
+    for name, figure in figures["re_identified"].items():
+        print(f"{name:<24}{text(figure):>24}{text(structures.get('auroc_mean', {}).get(name)):>26}")
+    for label, gain in (("found again", figures["re_identified_gain"]), ("structures", structures.get("gain"))):
+        if gain is not None:
+            print(f"{label}: gain over {gain['over']} {text(gain['gain'])}")
 
 
 def probe(learned: F64, labels: NDArray[np.bool_], asked: F64) -> F64:
@@ -115,8 +180,8 @@ def probe(learned: F64, labels: NDArray[np.bool_], asked: F64) -> F64:
 
 def _taken_twice(folder: Path, name: str, seed: int, number: int) -> list[NDArray[np.uint8]]:
     """Two photos of one lesion, each with camera, light and what lies on the skin of its own."""
-    height, width = PHOTO_SIZE
-    pixels, _ = load(folder, name)
+    height, width = _SIZE
+    pixels = _read(folder, name)
     rng = np.random.default_rng([seed, number])
     plane = widen(pixels, rng)
     fit = max(height / pixels.shape[0], width / pixels.shape[1])
@@ -130,8 +195,20 @@ def _taken_twice(folder: Path, name: str, seed: int, number: int) -> list[NDArra
         aim = complex((width - 1) / 2 + dx * width, (height - 1) / 2 + dy * height)
         pose = from_parts(fit * zoom, turn, middle, aim)
         conditions = draw_conditions(draw_camera(rng), rng)
-        photos.append(photograph(plane, pose, PHOTO_SIZE, conditions, None, rng.spawn(1)[0]))
+        photos.append(photograph(plane, pose, _SIZE, conditions, None, rng.spawn(1)[0]))
     return photos
+
+
+def _read(folder: Path, name: str) -> NDArray[np.uint8]:
+    """A photo of an ISIC-layout folder at the size in which photos are taken, 4:3."""
+    import cv2
+
+    path = sorted((folder / "images").glob(f"{name}.*"))[0]
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceNotFoundError(f"{path.name} cannot be read as an image")
+    size = _SIZE[::-1] if image.shape[0] == image.shape[1] else image.shape[1::-1]
+    return np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)[..., ::-1])
 
 
 def _crops(encoder: Encoder, photos: Sequence[NDArray[np.uint8]]) -> Tensor:
@@ -153,12 +230,11 @@ def _random(encoder: Encoder, crops: Tensor, seed: int) -> Encoder:
         for module in network.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.momentum = None  # the plain mean over batches
-        mean, std = (
-            torch.tensor(v).reshape(3, 1, 1) for v in (encoder.preprocessing.mean, encoder.preprocessing.std)
-        )
+        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (encoder.preprocessing.mean, encoder.preprocessing.std))
         with torch.no_grad():
             for batch in torch.split(crops, 32):
-                network(((batch - mean) / std)) if len(batch) > 1 else None
+                if len(batch) > 1:
+                    network((batch - mean) / std)
         fresh = fold_encoder(network.eval())
     else:
         fresh = VisionTransformer(encoder.network.architecture).eval()
@@ -170,10 +246,11 @@ def _colour_histogram(crops: Tensor) -> F64:
     Bhattacharyya coefficients."""
     described = []
     for crop in crops.numpy().astype(np.float64):
-        pixels = crop.reshape(3, -1).T
-        balanced = np.clip(pixels / np.maximum(pixels.mean(axis=0), 1e-3) * 0.6, 0, 1)
-        counts = np.histogramdd(balanced, bins=(_COLOUR_BINS,) * 3, range=((0, 1),) * 3)[0]
-        described.append(np.sqrt(counts.ravel() / len(pixels)))
+        pixels = crop.reshape(3, -1)
+        balanced = pixels / np.maximum(pixels.mean(axis=1, keepdims=True), 1e-3) * _GREY
+        cells = np.minimum((balanced * _COLOUR_BINS).astype(np.int64), _COLOUR_BINS - 1)
+        number = np.ravel_multi_index(tuple(cells), (_COLOUR_BINS,) * 3)
+        described.append(np.sqrt(np.bincount(number, minlength=_COLOUR_BINS**3) / pixels.shape[1]))
     return np.array(described)
 
 
@@ -224,10 +301,6 @@ def _structure_figures(ours: str, told: dict[str, F64], labels: NDArray[np.bool_
 
 def _mean(hit: NDArray[np.bool_]) -> Callable[[NDArray[np.intp]], float]:
     return lambda index: float(hit[index].mean())
-
-
-def _share(hit: NDArray[np.bool_]) -> list[float]:
-    return _figure(_mean(hit), len(hit)) or []
 
 
 def _gain(ours: str, statistics: dict[str, Callable[[NDArray[np.intp]], float]], count: int) -> dict[str, Any] | None:

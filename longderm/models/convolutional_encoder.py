@@ -1,4 +1,4 @@
-"""A small residual network that gives a photo a vector: what a CPU without a GPU computes quickly and learns from little.
+"""A small residual network that gives a photo a vector: quick without a GPU, and it learns from few photos.
 
 Residual (He et al. 2016, arXiv 1512.03385). The vector holds the mean of each channel at 1/8, 1/16 and 1/32 of the
 image, so that fine texture, which the deepest features have forgotten, is in it; each value is shifted and scaled by
@@ -52,7 +52,9 @@ class ConvolutionalEncoder(nn.Module):
         widths = shape.widths
         self.stem = Convolution(3, widths[0], folded, stride=2)
         self.stages = nn.ModuleList(
-            nn.Sequential(Convolution(before, after, folded, stride=2), *(Residual(after, folded) for _ in range(count)))
+            nn.Sequential(
+                Convolution(before, after, folded, stride=2), *(Residual(after, folded) for _ in range(count))
+            )
             for before, after, count in zip(widths, widths[1:], shape.blocks, strict=False)
         )
         self.scale = nn.Parameter(torch.ones(shape.width)) if folded else None

@@ -1,4 +1,4 @@
-"""Which release of each kind is used: what the settings name, else what the store promoted, else what longderm packages."""
+"""Which release of each kind is used: what the settings name, else what the store promoted, else the packaged one."""
 
 from __future__ import annotations
 

@@ -87,8 +87,8 @@ def train_encoder(
     """Train the encoder on the "train" split of an ISIC-layout folder; go on where an earlier call stopped.
 
     Masks and marks of the folder are not used. out: gets the checkpoint, the log and, at the end, `encoder` with
-    weights and config, which `load_encoder` takes. Raises SourceNotFoundError for a folder of another layout, UsageError
-    where `out` holds a run of other settings.
+    weights and config, which `load_encoder` takes. Raises SourceNotFoundError for a folder of another layout,
+    UsageError where `out` holds a run of other settings.
     """
     import cv2
 
@@ -172,9 +172,7 @@ def contrastive_loss(vectors: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def check_encoder(
-    network: ConvolutionalEncoder, held: list[Example], settings: EncoderSettings
-) -> dict[str, float]:
+def check_encoder(network: ConvolutionalEncoder, held: list[Example], settings: EncoderSettings) -> dict[str, float]:
     """In how many of the held-out photos a view's nearest neighbour by cosine, among one other view of each, is of the
     same photo. The same views at every call."""
     network.eval()
