@@ -7,7 +7,7 @@ what it was over the training photos, so that no channel outweighs the others in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +60,7 @@ class ConvolutionalEncoder(nn.Module):
         self.scale = nn.Parameter(torch.ones(shape.width)) if folded else None
         self.shift = nn.Parameter(torch.zeros(shape.width)) if folded else None
         self.norm = nn.Identity() if folded else nn.BatchNorm1d(shape.width, affine=False)
-        self.projection = None if shape.projection is None else nn.Linear(shape.width, shape.projection, bias=False)
+        self.projection = None if shape.projection is None else nn.Linear(shape.width, shape.projection)
 
     def forward(self, images: Tensor) -> Seen:
         """See the class."""
@@ -77,6 +77,13 @@ class ConvolutionalEncoder(nn.Module):
         projected = None if self.projection is None else self.projection(vector)
         rows, columns = levels[-2].shape[2:]
         return Seen(vector, projected, levels[-2].flatten(2).transpose(1, 2), (rows, columns))
+
+
+def with_projection(network: ConvolutionalEncoder, weight: Tensor, bias: Tensor) -> ConvolutionalEncoder:
+    """The same network with a projection of its vector: weight (P, D), bias (P,)."""
+    projected = ConvolutionalEncoder(replace(network.architecture, projection=len(weight)))
+    projected.load_state_dict(network.state_dict() | {"projection.weight": weight, "projection.bias": bias})
+    return projected.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
 def fold_encoder(network: ConvolutionalEncoder) -> ConvolutionalEncoder:

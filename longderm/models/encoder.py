@@ -133,9 +133,10 @@ def load_encoder(
     name_or_path: by default the encoder in use (the one that the setting `encoder_version` names, else the one promoted
     in `store`, else the packaged one); a release ("encoder/0.1.0" or "0.1.0") of the packaged registry or of
     `registry`; a release's folder; or a file (.pth, .pt, .bin, .safetensors) of one of
-    `longderm.models.layouts.LAYOUTS`, which is recognised by its tensors' names unless `layout` says which. heads,
-    quick_gelu, mean, std: what a file's tensors do not tell, where it is not as usual: 64 wide heads, the activation
-    that `open_clip_config.json` beside the file names (else GELU), the layout's mean and standard deviation. device: "cpu" or "cuda"; by default a GPU where there is one.
+    `longderm.models.layouts.LAYOUTS`, which is recognised by its tensors' names unless `layout` says which.
+    heads, quick_gelu, mean, std: what a file's tensors do not tell, where it is not as usual: 64 wide heads, the
+    activation that `open_clip_config.json` beside the file names (else GELU), the layout's mean and standard deviation.
+    device: "cpu" or "cuda"; by default a GPU where there is one.
     bf16: compute in bfloat16 where the device does so natively (`Encoder.bf16` says whether): twice as quick, but what
     two photos of a lesion differ by may be as small as its rounding; `longderm bench encoder --weights` shows the
     cosine between both for your weights. Float32 by default.

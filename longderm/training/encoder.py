@@ -2,7 +2,7 @@
 
 Contrastive (Chen et al. 2020, arXiv 2002.05709, SimCLR): two views of a photo shall be more alike than views of two
 photos. The views differ in pose, light, device and what lies on the skin, so that the vector keeps what tells lesions
-apart besides.
+apart besides. The last linear map is solved instead of descended to: see `discriminants`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from longderm.errors import SourceNotFoundError, UsageError
-from longderm.models.convolutional_encoder import ConvolutionalArchitecture, ConvolutionalEncoder, fold_encoder
+from longderm.models.convolutional_encoder import (
+    ConvolutionalArchitecture,
+    ConvolutionalEncoder,
+    fold_encoder,
+    with_projection,
+)
 from longderm.models.encoder_weights import write_encoder
 from longderm.models.precision import helps_bf16
 from longderm.models.preprocessing import Preprocessing
 from longderm.training.encoder_views import draw_encoder_batches
 from longderm.training.examples import Example
 from longderm.training.run import describe_run, read_run, run_passes, start_run
+
+F64 = NDArray[np.float64]
 
 #: How the encoder is fed: the whole shorter side, averaged down, and values about 0.
 ENCODER_PREPROCESSING = Preprocessing((0.5,) * 3, (0.25,) * 3, resize_px=224, crop_px=224, interpolation="area")
@@ -34,6 +42,11 @@ _TEMPERATURE = 0.15
 #: Hidden and last layer of the head that the loss is computed behind, and that is thrown away afterwards: in it what
 #: the views differ by is lost.
 _HEAD_WIDTH, _HEAD_OUT = 512, 128
+#: Length of the projected vector, and how far the covariance within photos is drawn towards an even one: it is estimated
+#: from fewer views than would settle all of it.
+_PROJECTED, _SHRINKAGE = 192, 0.2
+#: Photos whose views it is solved from, at most, side of the views, and their seed.
+_SOLVED_PHOTOS, _SOLVED_SIDE_PX, _SOLVED_SEED = 576, 160, 11_000_003
 #: Passes between two looks at the held-out photos.
 _CHECK_EVERY = 3
 #: Seed of held-out views, apart from those of training.
@@ -112,6 +125,8 @@ def train_encoder(
         held = read_examples(folder, held_names, lambda: advance(1))
         say("training", 0)
         network = train_network(photos, settings, out, chosen, held=held, ahead=threads != 1, progress=advance)
+        say("solving the projection", 0)
+        network = with_projection(network, *solve_projection(network, photos, settings)).to(chosen)
     target = out / "encoder"
     target.mkdir(exist_ok=True)
     figures = check_encoder(network, held, settings) if len(held) > 1 else {}
@@ -160,6 +175,36 @@ def train_network(
     return run_passes(run, settings, steps, draw, loss_of, out, check, progress).encoder
 
 
+def solve_projection(
+    network: ConvolutionalEncoder, photos: list[Example], settings: EncoderSettings
+) -> tuple[Tensor, Tensor]:
+    """Weight (P, D) and bias (P,) of `discriminants` from two views each of the first _SOLVED_PHOTOS photos."""
+    views = _vectors(network, photos[:_SOLVED_PHOTOS], settings, _SOLVED_SIDE_PX, _SOLVED_SEED)
+    weight, bias = discriminants(*views, most=_PROJECTED)
+    return torch.from_numpy(weight).float(), torch.from_numpy(bias).float()
+
+
+def discriminants(first: F64, second: F64, most: int) -> tuple[F64, F64]:
+    """The linear map, weight (P, D) and bias (P,), to the directions in which photos differ most from each other for
+    what views of one photo differ (Fisher's linear discriminant analysis, each photo a class), P at most `most`.
+
+    first, second: (N, D), vectors of two views of N photos in the same order. Along each direction two views of a photo
+    vary by 1; photos average to 0.
+    """
+    both = np.concatenate([first, second])
+    mean = both.mean(axis=0)
+    apart = first - second
+    within = apart.T @ apart / (2 * len(first))
+    even = np.trace(within) / len(within)
+    within = (1 - _SHRINKAGE) * within + _SHRINKAGE * even * np.eye(len(within))
+    values, axes = np.linalg.eigh(within)
+    whiten = axes / np.sqrt(np.maximum(values, 1e-9))
+    white = (both - mean) @ whiten
+    _, turned = np.linalg.eigh(white.T @ white / len(both))
+    weight = (whiten @ turned[:, ::-1][:, :most]).T
+    return np.ascontiguousarray(weight), -weight @ mean
+
+
 def contrastive_loss(vectors: Tensor) -> Tensor:
     """NT-Xent of vectors (2 B, D) whose halves are two views of the same B photos in the same order: the cross entropy
     of finding a view's partner among all the others by its cosine."""
@@ -171,20 +216,32 @@ def contrastive_loss(vectors: Tensor) -> Tensor:
     return functional.cross_entropy(alike, partner)
 
 
-@torch.no_grad()
 def check_encoder(network: ConvolutionalEncoder, held: list[Example], settings: EncoderSettings) -> dict[str, float]:
     """In how many of the held-out photos a view's nearest neighbour by cosine, among one other view of each, is of the
     same photo. The same views at every call."""
+    first, second = (
+        vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        for vectors in _vectors(network, held, settings, settings.sides_px[-1], _HELD_SEED)
+    )
+    alike = first @ second.T
+    return {"held_rank_1": round(float((alike.argmax(axis=1) == np.arange(len(alike))).mean()), 4)}
+
+
+@torch.no_grad()
+def _vectors(
+    network: ConvolutionalEncoder, photos: list[Example], settings: EncoderSettings, side_px: int, seed: int
+) -> tuple[F64, F64]:
+    """Vectors of two views of each photo, in one order: the projected ones, where there is a projection."""
     network.eval()
     device = next(network.parameters()).device
-    size = min(settings.batch_size, len(held))
+    size = min(settings.batch_size, len(photos))
     first, second = [], []
-    for views in draw_encoder_batches(held, settings.sides_px[-1], size, _HELD_SEED, settings.seed):
-        vectors = functional.normalize(network(_normalised(views.to(device))).vector.float(), dim=1).cpu().numpy()
+    for views in draw_encoder_batches(photos, side_px, size, seed, settings.seed):
+        seen = network(_normalised(views.to(device)))
+        vectors = (seen.vector if seen.projected is None else seen.projected).double().cpu().numpy()
         first.append(vectors[:size])
         second.append(vectors[size:])
-    alike = np.concatenate(first) @ np.concatenate(second).T
-    return {"held_rank_1": round(float((alike.argmax(axis=1) == np.arange(len(alike))).mean()), 4)}
+    return np.concatenate(first), np.concatenate(second)
 
 
 def _normalised(views: Tensor) -> Tensor:
