@@ -42,8 +42,8 @@ _TEMPERATURE = 0.15
 #: Hidden and last layer of the head that the loss is computed behind, and that is thrown away afterwards: in it what
 #: the views differ by is lost.
 _HEAD_WIDTH, _HEAD_OUT = 512, 128
-#: Length of the projected vector, and how far the covariance within photos is drawn towards an even one: it is estimated
-#: from fewer views than would settle all of it.
+#: Length of the projected vector, and how far the covariance within photos is drawn towards an even one: it is
+#: estimated from fewer views than would settle all of it.
 _PROJECTED, _SHRINKAGE = 192, 0.2
 #: Photos whose views it is solved from, at most, side of the views, and their seed.
 _SOLVED_PHOTOS, _SOLVED_SIDE_PX, _SOLVED_SEED = 576, 160, 11_000_003
@@ -199,8 +199,10 @@ def discriminants(first: F64, second: F64, most: int) -> tuple[F64, F64]:
     within = (1 - _SHRINKAGE) * within + _SHRINKAGE * even * np.eye(len(within))
     values, axes = np.linalg.eigh(within)
     whiten = axes / np.sqrt(np.maximum(values, 1e-9))
-    white = (both - mean) @ whiten
-    _, turned = np.linalg.eigh(white.T @ white / len(both))
+    # What both views of a photo share: what either has by itself averages out.
+    one, other = ((view - mean) @ whiten for view in (first, second))
+    between = one.T @ other / len(first)
+    _, turned = np.linalg.eigh((between + between.T) / 2)
     weight = (whiten @ turned[:, ::-1][:, :most]).T
     return np.ascontiguousarray(weight), -weight @ mean
 

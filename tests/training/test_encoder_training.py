@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ from longderm.training.encoder import (
     train_network,
 )
 from longderm.training.encoder_views import draw_encoder_batches, draw_encoder_view
+from longderm.training.examples import make_example
 
 SMALL = ConvolutionalArchitecture(widths=(4, 8, 12, 16, 24), blocks=(0, 0, 1, 0))
 BRIEF = EncoderSettings(seed=2, passes=2, batch_size=4, sides_px=(32, 48), peak_rate=4e-3)
@@ -43,12 +45,13 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(painted, tmp_path):
         train_network(painted, replace(BRIEF, batch_size=64), tmp_path / "large", CPU, SMALL)
 
 
-def test_it_learns_to_find_a_lesion_again(painted, tmp_path):
-    settings = replace(BRIEF, passes=8, batch_size=6, sides_px=(48,), peak_rate=8e-3)
-    network = train_network(painted, settings, tmp_path, CPU, SMALL)
+def test_it_learns_to_find_a_photo_again(tmp_path):
+    photos = [patterned(index) for index in range(12)]
+    settings = replace(BRIEF, passes=24, batch_size=6, sides_px=(48,), peak_rate=8e-3)
+    network = train_network(photos, settings, tmp_path, CPU, SMALL)
     losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert losses[-1] < 0.9 * losses[0]
-    assert check_encoder(network, painted, settings)["held_rank_1"] > 2 / len(painted)
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:2])
+    assert check_encoder(network, photos, settings)["held_rank_1"] >= 0.25
 
 
 def test_the_command_leaves_an_encoder_that_loads(isic_folder, tmp_path, monkeypatch):
@@ -70,9 +73,10 @@ def test_the_projection_drops_what_views_of_a_photo_differ_in_and_keeps_what_pho
     weight, bias = discriminants(*views, most=2)
     first, second = (view @ weight.T + bias for view in views)
     assert weight.shape == (2, 6) and np.abs(np.concatenate([first, second]).mean(axis=0)).max() < 1e-9
-    for one, other in ((first, second), (second, first)):
-        assert (((one[:, None] - other) ** 2).sum(axis=2).argmin(axis=1) == np.arange(400)).mean() > 0.3
-    assert np.corrcoef(np.column_stack([first, photos[:, :2]]).T)[:2, 2:].__abs__().max(axis=1).min() > 0.6
+    nearest = ((first[:, None] - second) ** 2).sum(axis=2).argmin(axis=1)
+    assert (nearest == np.arange(400)).mean() > 0.3
+    plain = ((views[0][:, None] - views[1]) ** 2).sum(axis=2).argmin(axis=1)
+    assert (plain == np.arange(400)).mean() < 0.05
 
 
 def test_two_views_of_a_photo_are_more_alike_than_views_of_two(painted):
@@ -91,3 +95,11 @@ def test_the_loss_is_small_where_partners_are_found_and_log_of_the_others_where_
     assert contrastive_loss(apart) < 0.02
     assert contrastive_loss(torch.ones(12, 4)) == pytest.approx(np.log(11), abs=1e-4)
     assert contrastive_loss(torch.cat([torch.eye(6), torch.eye(6).roll(1, 0)])) > 5
+
+
+def patterned(index):
+    """A photo of blotches like no other's; painted lesions differ in what views differ in."""
+    rng = np.random.default_rng(index)
+    blotches = rng.integers(40, 230, (3 + index, 4 + index, 3), dtype=np.uint8)
+    pixels = cv2.resize(blotches, (256, 192), interpolation=cv2.INTER_CUBIC)
+    return make_example(f"B{index:02}", pixels, np.zeros((192, 256), bool), None, 4 / 3)
