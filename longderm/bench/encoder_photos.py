@@ -24,7 +24,10 @@ from longderm.bench.change_camera import draw_camera, draw_conditions, photograp
 from longderm.bench.photos import names_of, pick
 from longderm.bench.rephotography import widen
 from longderm.bench.statistics import auroc, bootstrap_interval
+from longderm.change.crops import DARK_GREY
 from longderm.errors import SourceNotFoundError, UsageError
+from longderm.imaging.colour import srgb_to_linear
+from longderm.imaging.skin_tone import skin_tone
 from longderm.models.convolutional_encoder import ConvolutionalEncoder, fold_encoder
 from longderm.models.encoder import Encoder
 from longderm.models.vision_transformer import VisionTransformer
@@ -55,7 +58,8 @@ class Material:
     """What methods are asked about, as crops float32 (N, 3, 224, 224).
 
     taken: the first and second photos; learned, probed: photos as they are, whose structures (N, K) `learned_labels`
-    and `probed_labels` tell; both empty where the folder's index does not tell.
+    and `probed_labels` tell; both empty where the folder's index does not tell; tones: class of the skin beside the
+    lesion on the photo that was taken twice, by its typology angle (`longderm.imaging.skin_tone.ITA_BINS`).
     """
 
     taken: tuple[Tensor, Tensor]
@@ -63,6 +67,7 @@ class Material:
     learned_labels: NDArray[np.bool_]
     probed: Tensor
     probed_labels: NDArray[np.bool_]
+    tones: tuple[str, ...]
 
 
 def measure_photos(encoder: Encoder, folder: Path, split: str, limit: int, seed: int) -> dict[str, Any]:
@@ -78,9 +83,7 @@ def measure_photos(encoder: Encoder, folder: Path, split: str, limit: int, seed:
 
 def gather(encoder: Encoder, folder: Path, split: str, limit: int, seed: int) -> Material:
     """Take the photos of `split` twice, and read those of "train" that a probe learns from. Raises as above."""
-    names, learned_from = pick(names_of(folder, split), limit), pick(names_of(folder, "train"), 4 * limit)
-    if len(names) < 2:
-        raise UsageError(f"bench encoder: split {split!r} of --photos has fewer than two photos")
+    names, learned_from = pick(_at_least_two(folder, split), limit), pick(names_of(folder, "train"), 4 * limit)
     pairs = [_taken_twice(folder, name, seed, number) for number, name in enumerate(names)]
     known = _structures(folder)
     probed = [name for name in names if name in known]
@@ -94,6 +97,7 @@ def gather(encoder: Encoder, folder: Path, split: str, limit: int, seed: int) ->
         (_crops(encoder, [pair[0] for pair in pairs]), _crops(encoder, [pair[1] for pair in pairs])),
         *plain(learned if probed else []),
         *plain(probed if learned else []),
+        tuple(_tone(folder, name) for name in names),
     )
 
 
@@ -110,8 +114,11 @@ def methods_beside(encoder: Encoder, material: Material, seed: int) -> dict[str,
 
 def describe_all(describe: Describe, material: Material) -> tuple[F64, F64, F64, F64]:
     """Vectors (N, D) of first and second photos, of those learned from and of those probed."""
-    first, second = material.taken
-    return describe(first), describe(second), describe(material.learned), describe(material.probed)
+    first, second, learned, probed = (
+        describe(crops) if len(crops) else np.zeros((0, 1))
+        for crops in (*material.taken, material.learned, material.probed)
+    )
+    return first, second, learned, probed
 
 
 def figures_of(ours: str, told: dict[str, tuple[F64, F64, F64, F64]], material: Material) -> dict[str, Any]:
@@ -126,6 +133,11 @@ def figures_of(ours: str, told: dict[str, tuple[F64, F64, F64, F64]], material: 
     figures: dict[str, Any] = {"photos": count}
     figures["re_identified"] = {name: _figure(_mean(hit), count) for name, hit in hits.items()}
     figures["re_identified_gain"] = _gain(ours, {name: _mean(hit) for name, hit in hits.items()}, count)
+    tones = np.array(material.tones)
+    figures["re_identified_by_skin_tone"] = {}
+    for tone in sorted(set(material.tones)):
+        hit = hits[ours][tones == tone]
+        figures["re_identified_by_skin_tone"][tone] = {"photos": len(hit), ours: _figure(_mean(hit), len(hit))}
     if chances:
         figures["structures"] = _structure_figures(ours, chances, material.probed_labels)
         figures["structures"]["learned_from"] = len(material.learned)
@@ -134,7 +146,14 @@ def figures_of(ours: str, told: dict[str, tuple[F64, F64, F64, F64]], material: 
 
 def plain_crops(encoder: Encoder, folder: Path, split: str, count: int) -> Tensor:
     """Photos of a split as they are, evenly picked, prepared for the encoder: float32 (count at most, 3, H, W)."""
-    return _crops(encoder, [_read(folder, name) for name in pick(names_of(folder, split), count)])
+    return _crops(encoder, [_read(folder, name) for name in pick(_at_least_two(folder, split), count)])
+
+
+def _at_least_two(folder: Path, split: str) -> list[str]:
+    names = names_of(folder, split)
+    if len(names) < 2:
+        raise UsageError(f"bench encoder: split {split!r} of --photos has fewer than two photos")
+    return names
 
 
 def print_photos(figures: dict[str, Any]) -> None:
@@ -211,8 +230,24 @@ def _read(folder: Path, name: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)[..., ::-1])
 
 
+def _tone(folder: Path, name: str) -> str:
+    """Class of the skin outside the expert's outline, in the photo's own colours; "unknown" where too little shows."""
+    import cv2
+
+    photo = _read(folder, name)
+    path = sorted((folder / "masks").glob(f"{name}*"))[0]
+    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise SourceNotFoundError(f"mask {path.name} cannot be read; it must be a PNG")
+    lesion = cv2.resize((mask > 0).astype(np.uint8), photo.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    # Beyond the round view of an eyepiece nothing is skin.
+    tone = skin_tone(srgb_to_linear(photo), ~lesion & (photo.max(axis=2) > DARK_GREY))
+    return "unknown" if tone is None else tone.ita_class
+
+
 def _crops(encoder: Encoder, photos: Sequence[NDArray[np.uint8]]) -> Tensor:
-    return torch.stack([encoder.preprocess(Photo(pixels)) for pixels in photos])
+    crops = [encoder.preprocess(Photo(pixels)) for pixels in photos]
+    return torch.stack(crops) if crops else torch.zeros(0, 3, 1, 1)
 
 
 def _embedding(encoder: Encoder) -> Describe:
