@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 import torch
@@ -13,7 +14,10 @@ from longderm.models.convolutional_encoder import ConvolutionalArchitecture, Con
 from longderm.models.encoder_weights import write_encoder
 from longderm.models.kinds import check_release
 from longderm.models.preprocessing import Preprocessing
+from longderm.models.registry import Who, add_release, promote_release, roll_back
 from longderm.models.releases import write_hashes
+from longderm.settings import Settings
+from longderm.store import Store
 
 SMALL = ConvolutionalArchitecture(widths=(4, 6, 8, 10, 12), blocks=(1, 1, 0, 1))
 
@@ -85,6 +89,24 @@ def test_the_encoder_in_use_is_the_one_that_the_setting_names(tmp_path, monkeypa
     monkeypatch.setenv("LONGDERM_REGISTRY_DIR", str(tmp_path))
     monkeypatch.setenv("LONGDERM_ENCODER_VERSION", "0.2.0")
     assert longderm.load_encoder(device="cpu").name == "encoder/0.2.0"
+
+
+def test_a_promoted_encoder_wins_until_it_is_rolled_back(tmp_path):
+    who = Who("A. Clinician", "tried on our own photos", date(2026, 3, 1))
+    release(tmp_path / "registry")
+    made, _ = release(tmp_path / "made", "# encoder/9.0.0\n\nMade elsewhere. Licence: Apache-2.0.\n")
+    settings = Settings(registry_dir=tmp_path / "registry")
+    store = Store.create(tmp_path / "store", "key-1")
+
+    def in_use():
+        return longderm.load_encoder(registry=settings.registry_dir, store=store, device="cpu").name
+
+    add_release(made, settings, store, who)
+    assert in_use() == "encoder/0.1.0"
+    promote_release("encoder/9.0.0", settings, store, who)
+    assert in_use() == "encoder/9.0.0"
+    roll_back("encoder", settings, store, who)
+    assert in_use() == "encoder/0.1.0"
 
 
 def test_weights_that_were_changed_or_do_not_fit_are_refused(tmp_path):
