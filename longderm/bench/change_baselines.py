@@ -120,7 +120,7 @@ def sheet_distance(path: Path) -> float:
         raise SourceNotFoundError(f"{path.name} is no sheet of three squares as `bench change` writes it")
     side = sheet.shape[0]
     baseline, followup, known = (
-        np.ascontiguousarray(sheet[:, part * side : (part + 1) * side, ::-1]) for part in range(3)
+        np.ascontiguousarray(sheet[:, part * side : (part + 1) * side, ::-1], np.uint8) for part in range(3)
     )
     lesions = known[..., 2]
     crops = Crops(baseline, followup, known[..., 1] > 127, (lesions & 128) > 0, (lesions & 64) > 0, np.eye(3))

@@ -27,11 +27,13 @@ class ConvolutionalArchitecture:
     """Channels and blocks of a convolutional encoder.
 
     widths: channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image; blocks: residual blocks at the last four;
+    seen_px: larger images are brought down to this shorter side, at which a lesion is as large as in the training;
     projection: length of the projected vector, or None.
     """
 
     widths: tuple[int, int, int, int, int] = (24, 48, 96, 192, 320)
     blocks: tuple[int, int, int, int] = (1, 2, 2, 1)
+    seen_px: int = 160
     projection: int | None = None
 
     @property
@@ -41,7 +43,7 @@ class ConvolutionalArchitecture:
 
 
 class ConvolutionalEncoder(nn.Module):
-    """Images, normalised, float (B, 3, H, W) of any size -> `Seen`; its patches are the features at 1/16.
+    """Images, normalised, float (B, 3, H, W) of any size -> `Seen`; patches are the features at 1/16 of what it sees.
 
     `folded` builds the network as it is released: normalisation folded into the convolutions (see `fold_encoder`).
     """
@@ -64,6 +66,10 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Seen:
         """See the class."""
+        shorter = min(images.shape[2:])
+        if shorter > self.architecture.seen_px:
+            size = [round(side * self.architecture.seen_px / shorter) for side in images.shape[2:]]
+            images = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
         below, right = (-side % ENCODER_STRIDE_PX for side in images.shape[2:])
         if below or right:
             images = functional.pad(images, (0, right, 0, below), mode="replicate")

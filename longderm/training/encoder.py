@@ -38,15 +38,15 @@ F64 = NDArray[np.float64]
 #: How the encoder is fed: the whole shorter side, averaged down, and values about 0.
 ENCODER_PREPROCESSING = Preprocessing((0.5,) * 3, (0.25,) * 3, resize_px=224, crop_px=224, interpolation="area")
 #: Cosines are divided by this in the loss (Chen et al. found 0.1 to 0.5 to do).
-_TEMPERATURE = 0.15
+_TEMPERATURE = 0.1
 #: Hidden and last layer of the head that the loss is computed behind, and that is thrown away afterwards: in it what
 #: the views differ by is lost.
 _HEAD_WIDTH, _HEAD_OUT = 512, 128
 #: Length of the projected vector, and how far the covariance within photos is drawn towards an even one: it is
 #: estimated from fewer views than would settle all of it.
-_PROJECTED, _SHRINKAGE = 192, 0.2
+_PROJECTED, _SHRINKAGE = 192, 0.15
 #: Photos whose views it is solved from, at most, side of the views, and their seed.
-_SOLVED_PHOTOS, _SOLVED_SIDE_PX, _SOLVED_SEED = 576, 160, 11_000_003
+_SOLVED_PHOTOS, _SOLVED_SIDE_PX, _SOLVED_SEED = 1152, 128, 11_000_003
 #: Passes between two looks at the held-out photos.
 _CHECK_EVERY = 3
 #: Seed of held-out views, apart from those of training.
@@ -64,7 +64,7 @@ class EncoderSettings:
     seed: int = 0
     passes: int = 60
     batch_size: int = 48
-    sides_px: tuple[int, ...] = (96, 96, 112)
+    sides_px: tuple[int, ...] = (96,)
     peak_rate: float = 2e-3
     weight_decay: float = 0.05
     held_share: float = 0.1

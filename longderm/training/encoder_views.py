@@ -16,9 +16,9 @@ from longderm.training.disturbances import disturb
 from longderm.training.examples import Example
 from longderm.training.views import look_at
 
-#: A view's side as a share of the photo's shorter side, drawn on a log scale. In use the whole shorter side is shown at
-#: 224 pixels; views of 96 and more that show less of it have a lesion's texture at that same size, and cost a fifth.
-_FIELD = (0.4, 1.0)
+#: A view's side as a share of the photo's shorter side, drawn on a log scale. In use the whole shorter side is seen at
+#: 160 pixels; views of 96 and more that show less of it have a lesion's texture at that same size, and cost a third.
+_FIELD = (0.55, 1.0)
 #: The middle of a view may lie off the photo's by this share of what keeps it inside, and by this share of the shorter
 #: side besides: lesions are in the middle, and both views are to show some of it.
 _ROAM, _SHIFT = 0.6, 0.05
