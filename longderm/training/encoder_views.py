@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from longderm.simulate.photo_visits import develop, draw_sensor
+from longderm.training.ahead import in_order
 from longderm.training.disturbances import disturb
 from longderm.training.examples import Example
 from longderm.training.views import look_at
@@ -26,8 +25,6 @@ _ROAM, _SHIFT = 0.6, 0.05
 _STRETCH_SD = 0.06
 #: Share of views developed by the visits' camera; the others are disturbed as for the lesion network.
 _DEVELOPED = 0.5
-#: Batches prepared ahead of the one in use.
-_AHEAD = 3
 
 
 def draw_encoder_batches(
@@ -50,17 +47,7 @@ def draw_encoder_batches(
         ]
         return torch.from_numpy(np.stack(views))
 
-    if not ahead:
-        yield from map(make, range(count))
-        return
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Future[Tensor]] = deque()
-        for number in range(count):
-            waiting.append(pool.submit(make, number))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return in_order(make, count, ahead)
 
 
 def draw_encoder_view(example: Example, side_px: int, rng: np.random.Generator) -> NDArray[np.uint8]:
