@@ -182,6 +182,40 @@ def find(
 
 
 @app.command
+def embed(
+    source: Path,
+    *,
+    out: Path,
+    weights: str | None = None,
+    device: str | None = None,
+    json_: AsJson = False,
+) -> None:
+    """Write one vector a photo, for models of your own: a Parquet table with columns e0, e1, ...
+
+    Parameters
+    ----------
+    source
+        A store, or a folder of photos, which the table names by their paths within it.
+    out
+        The .parquet file to write.
+    weights
+        A release or a file of weights; default: the encoder in use.
+    device
+        cpu or cuda; default: a GPU where there is one.
+    """
+    from longderm.embedding import embed_photos
+    from longderm.training.lesion import progress_bar
+
+    with progress_bar(not json_) as (_, advance):
+        summary = embed_photos(
+            source, out, _settings(None), weights, device, lambda done, total: advance(done, total, "embedding photos")
+        )
+    left = ", ".join(f"{count} {reason}" for reason, count in summary["left_out"].items())
+    text = f"{summary['photos']} photos, {summary['values']} values each, {summary['encoder']}"
+    _print(summary, json_, text + (f"; left out: {left}" if left else "") + f"\nTable: {summary['out']}")
+
+
+@app.command
 def simulate(out: Path, *, patients: int, seed: int, workers: int = 0, json_: AsJson = False) -> None:
     """Write a simulated clinic archive (DICOM and JPEG) with its truth.
 
@@ -284,6 +318,41 @@ def change(
     settings = ChangeSettings(seed=seed, passes=passes, rounds=rounds)
     summary = train_change(folder, out, settings, device, threads, progress=not json_)
     _print(summary, json_, f"Network: {summary['network']}")
+
+
+@train.command
+def encoder(
+    folder: Path,
+    *,
+    out: Path,
+    passes: int = 60,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 0,
+    json_: AsJson = False,
+) -> None:
+    """Train the default encoder without labels; call it again to go on after an interruption.
+
+    Parameters
+    ----------
+    folder
+        images/, masks/, index.csv (isic_id, split); of its photos of split "train" two views each are compared.
+    out
+        Folder for the checkpoint, the log and, at the end, the weights, which `load_encoder` takes.
+    passes
+        Times that the run goes through the photos; it is saved after each.
+    seed
+        The same seed gives the same weights on the same kind of machine.
+    device
+        auto, cpu or cuda.
+    threads
+        Threads of the CPU; 0 means one per core.
+    """
+    from longderm.training.encoder import EncoderSettings, train_encoder
+
+    settings = EncoderSettings(seed=seed, passes=passes)
+    summary = train_encoder(folder, out, settings, device, threads, progress=not json_)
+    _print(summary, json_, f"Encoder: {summary['encoder']}")
 
 
 @app.command

@@ -10,10 +10,11 @@ from types import MappingProxyType
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-#: Kind -> the packaged release that the stages use where neither a setting nor the store's promotions name another.
+#: Kind -> the packaged release that is used where neither a setting nor the store's promotions name another.
 PACKAGED_VERSIONS: Mapping[str, str] = MappingProxyType(
     {
         "change": "0.1.0",
+        "encoder": "0.1.0",
         "quality": "0.1.0",
         "segmentation": "0.2.0",
     }
@@ -41,6 +42,9 @@ class Settings(BaseSettings):
     )
     change_version: str | None = Field(
         default=None, description="release that scores change; it wins over a promoted one"
+    )
+    encoder_version: str | None = Field(
+        default=None, description="release that gives photos their vectors; it wins over a promoted one"
     )
     max_megapixels: float = Field(default=80.0, gt=0, description="a photo with more is quarantined as too_large")
     followup_months: float = Field(default=12.0, gt=0, description="a lesion not seen for longer is listed as overdue")

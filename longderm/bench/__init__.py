@@ -22,7 +22,7 @@ BENCHMARKS = {
     "registration": "alignment on pairs with a known transform, growth and impostors, side by side with four peers",
     "repeats": "alignment on real repeats, by how experts' masks meet, side by side with the peers",
     "confidence": "fit the confidence of an alignment on real photos taken twice, check it on synthetic pairs",
-    "encoder": "embedding speed against the bare network's, with our own architecture or the weights you have",
+    "encoder": "embedding speed against the bare network's; lesions found again by their vectors, beside simpler ones",
     "looks": "skin tone, area and asymmetry of simulated lesions against the simulator's truth; time of each part",
     "change": "change score on real photos taken twice, half of them changed in between, beside simpler comparisons",
     "pair": "a scored pair against the sum of its parts timed alone: two photos measured, one alignment, two looks",

@@ -33,7 +33,8 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
     """All figures; those of nothing are None. Refused pairs have no score and are counted, never dropped in silence."""
     scored = [row for row in rows if row["refused"] is None]
     methods = {OURS: _method(scored, score)} | {
-        name: _method([row for row in scored if row["baselines"][name] is not None], baseline(name))
+        # Rows of an earlier release may lack a baseline that was added since.
+        name: _method([row for row in scored if row["baselines"].get(name) is not None], baseline(name))
         for name in BASELINES
     }
     figures: dict[str, Any] = {
@@ -110,7 +111,7 @@ def _gain(scored: Sequence[Row], methods: dict[str, Any]) -> dict[str, Any] | No
     if not ranked:
         return None
     best = baseline(ranked[0])
-    part = [r for r in scored if r["stratum"] in (STABLE, *STRONG) and r["baselines"][ranked[0]] is not None]
+    part = [r for r in scored if r["stratum"] in (STABLE, *STRONG) and r["baselines"].get(ranked[0]) is not None]
     ours, theirs = (np.array([value(row) for row in part]) for value in (score, best))
     changed = np.array([row["stratum"] != STABLE for row in part], bool)
 

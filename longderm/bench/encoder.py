@@ -1,8 +1,9 @@
-"""Embedding speed: `Encoder.embed` against the bare network at the batch size that suits it best, on one thread.
+"""Encoder: how quick `embed` is, and what its vectors are worth on photos.
 
-The crops are prepared; what `embed` adds is its checks, the normalisation and its fixed batches, which keep a photo's
-vector independent of its neighbours. Preparing a photo is timed apart. Reported beside it: what bfloat16 would bring,
-and by how much it turns the vectors.
+Speed: `Encoder.embed` against the bare network at the batch size that suits it best, on one thread. The crops are
+prepared; what `embed` adds is its checks, the normalisation and its fixed batches, which keep a photo's vector
+independent of its neighbours. Preparing a photo is timed apart. Reported beside it: what bfloat16 would bring, and by
+how much it turns the vectors. Worth: see `longderm.bench.encoder_photos`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longderm.bench.encoder_photos import measure_photos, plain_crops, print_photos
 from longderm.errors import UsageError
 from longderm.models.encoder import PRE_PROJECTION, Encoder, load_encoder
-from longderm.models.precision import best_device, helps_bf16
-from longderm.models.preprocessing import Preprocessing
-from longderm.models.vision_transformer import VisionTransformer
+from longderm.models.precision import helps_bf16
 from longderm.photo import Photo
 from longderm.threads import one_thread
 
@@ -34,50 +34,60 @@ _PHOTO_SHAPE = (1200, 1600, 3)
 
 
 def run(
-    out: Path, weights: str = "", layout: str = "", photos: int = 16, rounds: int = 5, seed: int = 1
+    out: Path,
+    weights: str = "",
+    layout: str = "",
+    photos: str = "",
+    split: str = "val",
+    limit: int = 0,
+    crops: int = 16,
+    rounds: int = 5,
+    seed: int = 1,
 ) -> dict[str, Any]:
-    """Time `rounds` rounds of `photos` crops and keep the best of each; on the CPU, CPU time of one thread.
+    """Time `rounds` rounds of `crops` crops and keep the best of each; on the CPU, CPU time of one thread.
 
-    weights: a file or release for `load_encoder` (layout: its layout); without it our default architecture with random
-    weights, which are as quick as trained ones. Crops are noise: neither does the content matter.
+    weights: a file or release for `load_encoder` (layout: its layout); without it the encoder in use. photos: an
+    ISIC-layout folder to measure the vectors on, its split and at most `limit` photos of that (0: all); without it
+    speed is measured on noise, whose content does not matter.
     """
-    if photos < max(BATCHES) or rounds < 1:
-        raise UsageError(f"bench encoder: take at least {max(BATCHES)} photos and one round")
-    encoder = load_encoder(weights, layout or None) if weights else _untrained(seed)
-    crops = torch.rand(photos, 3, 224, 224, generator=torch.Generator().manual_seed(seed))
+    if crops < max(BATCHES) or rounds < 1 or limit < 0:
+        raise UsageError(f"bench encoder: take at least {max(BATCHES)} crops and one round")
+    encoder = load_encoder(weights or None, layout or None)
+    shown, worth = torch.rand(crops, 3, 224, 224, generator=torch.Generator().manual_seed(seed)), None
+    if photos:
+        with one_thread():
+            shown = plain_crops(encoder, Path(photos), split, crops)
+            worth = measure_photos(encoder, Path(photos), split, limit, seed)
     pixels = np.random.default_rng(seed).integers(0, 256, _PHOTO_SHAPE, dtype=np.uint8)
     coarse = replace(encoder, bf16=True) if helps_bf16(encoder.device) else None
     with one_thread():
-        bare = {f"bare network, batches of {size}": _bare(encoder, crops, size) for size in BATCHES}
-        ways: dict[str, Callable[[], Any]] = bare | {"embed": lambda: encoder.embed(crops)}
+        bare = {f"bare network, batches of {size}": _bare(encoder, shown, size) for size in BATCHES}
+        ways: dict[str, Callable[[], Any]] = bare | {"embed": lambda: encoder.embed(shown)}
         if coarse is not None:
-            ways["embed in bfloat16"] = lambda: coarse.embed(crops)
+            ways["embed in bfloat16"] = lambda: coarse.embed(shown)
         seconds = _least(ways, rounds, encoder.device)
         prepared = _least({"prepare": lambda: encoder.preprocess(Photo(pixels))}, rounds, torch.device("cpu"))
-        cosine = None if coarse is None else _least_cosine(encoder, coarse, crops)
-    per_second = {name: round(photos / spent, 2) for name, spent in seconds.items()}
+        cosine = None if coarse is None else _least_cosine(encoder, coarse, shown)
+    per_second = {name: round(len(shown) / spent, 2) for name, spent in seconds.items()}
     ratio = min(seconds[name] for name in bare) / seconds["embed"]
     figures = {
         "encoder": encoder.name,
         "layout": encoder.layout,
         "device": encoder.device.type,
         "parameters": sum(value.numel() for value in encoder.network.parameters()),
-        "photos": photos,
+        "crops": len(shown),
+        "crops_of": "photos" if photos else "noise",
         "photos_per_second": per_second,
         "prepare_ms": round(1000 * prepared["prepare"], 2),
         "embed_to_bare_ratio": round(ratio, 4),
         "least_ratio": LEAST_RATIO,
         "bfloat16_least_cosine": cosine,
+        "on_photos": worth,
     }
     _print(figures)
+    if worth is not None:
+        print_photos(worth)
     return figures
-
-
-def _untrained(seed: int) -> Encoder:
-    torch.manual_seed(seed)
-    device = best_device()
-    network = VisionTransformer().eval().to(device).requires_grad_(False)
-    return Encoder(network, Preprocessing(), "ViT-Tiny/16, random weights", "", "longderm", device)
 
 
 def _bare(encoder: Encoder, crops: Tensor, size: int) -> Callable[[], None]:

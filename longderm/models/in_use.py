@@ -1,8 +1,8 @@
-"""Which release each stage uses: what the settings name, else what the store promoted, else what longderm packages."""
+"""Which release of each kind is used: what the settings name, else what the store promoted, else the packaged one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,17 @@ class InUse:
     approved_digest: str | None
 
 
-def releases_in_use(settings: Settings, store: Store | None = None) -> dict[str, InUse]:
-    """Kind -> the release that the stages use, sorted by kind.
+def releases_in_use(
+    settings: Settings, store: Store | None = None, kinds: Iterable[str] = tuple(PACKAGED_VERSIONS)
+) -> dict[str, InUse]:
+    """Kind -> the release that is used, sorted by kind.
 
     Raises SourceNotFoundError for a release that is not there, RefusedError for one whose files are not those that
     were released or promoted.
     """
     history = [] if store is None else store.table("promotions").to_pylist()
     roots = registry_roots(settings, store)
-    return {kind: _in_use(kind, settings, history, roots) for kind in sorted(PACKAGED_VERSIONS)}
+    return {kind: _in_use(kind, settings, history, roots) for kind in sorted(kinds)}
 
 
 def prognosis_in_use(settings: Settings, store: Store) -> dict[str, InUse]:

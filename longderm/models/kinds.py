@@ -15,7 +15,7 @@ from longderm.models.releases import problems_of, split_name
 KINDS: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
     {
         "change": (("alpha", "calibration_scores", "noise"),),
-        "encoder": (("network",),),
+        "encoder": (("encoder",),),
         "prognosis": (("model", "endpoint", "covariates", "horizons_years", "patients", "events"),),
         "quality": (("photo_alone", "signs", "with_lesion"),),
         "segmentation": (("network",), ("levels", "skin_weights")),
@@ -25,10 +25,15 @@ KINDS: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
 #: Files of a release by the end of their name. Pickled weights run code when they are read: they are no part of one.
 SUFFIXES = (".json", ".md", ".safetensors")
 
+_OWN_NAME = "{name}"
 #: Kind -> figures of its figures.json that a list shows, as paths; "{name}" is the release's own name.
 _HEADLINES: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
     {
         "change": (("auroc_score",), ("false_alarm_rate",), ("sensitivity",)),
+        "encoder": (
+            ("isic2018_val", "re_identified", "{name}"),
+            ("isic2018_val", "structures", "auroc_mean", "{name}"),
+        ),
         "prognosis": (("harrell_c",), ("auc_5y",), ("calibration_slope",), ("calibration_slope_5y",)),
         "quality": (("spearman",), ("falls_with_level",)),
         "segmentation": (
@@ -105,7 +110,8 @@ def headline(folder: Path, name: str) -> dict[str, Any]:
         for key in path:
             value = value.get(key.format(name=name)) if isinstance(value, dict) else None
         if value is not None:
-            shown[path[-1]] = value
+            # Where the last key is the release's own name, the one before it says what the figure is.
+            shown[path[-1] if path[-1] != _OWN_NAME else path[-2]] = value
     return shown or dict(list(_numbers(figures))[:_FIGURES_SHOWN])
 
 
@@ -128,9 +134,9 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _check_weights(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
-    """Every tensor can be read and is finite; lesion networks fit their architectures."""
+    """Every tensor can be read and is finite; lesion networks and encoders fit their architectures."""
     files = sorted(folder.glob("*.safetensors"))
-    if "network" in config and not files:
+    if ("network" in config or "encoder" in config) and not files:
         raise RefusedError(f"{folder}: config.json tells of a network, but there are no weights (.safetensors)")
     for path in files:
         import numpy as np
@@ -148,3 +154,11 @@ def _check_weights(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
         from longderm.models.weights import read_networks
 
         read_networks(folder)
+    if kind == "encoder":
+        from longderm.errors import WeightsError
+        from longderm.models.encoder_weights import read_encoder
+
+        try:
+            read_encoder(folder)
+        except WeightsError as error:
+            raise RefusedError(f"{folder}: {error}") from error

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from longderm.models.residual import Convolution, Residual, folded_state
+
 #: The input's sides are multiples of this: five halvings.
 STRIDE_PX = 32
 #: Grey levels 0 to 255 become (value / 255 - MIDDLE) / SPREAD.
@@ -54,10 +56,10 @@ class LesionNetwork(nn.Module):
         super().__init__()
         self.architecture = shape = architecture if architecture is not None else Architecture()
         widths, decoder = shape.widths, shape.decoder
-        self.stem = _Convolution(3, widths[0], folded, stride=2)
+        self.stem = Convolution(3, widths[0], folded, stride=2)
         self.stages = nn.ModuleList(
             nn.Sequential(
-                _Convolution(before, after, folded, stride=2), *(_Residual(after, folded) for _ in range(count))
+                Convolution(before, after, folded, stride=2), *(Residual(after, folded) for _ in range(count))
             )
             for before, after, count in zip(widths, widths[1:], shape.blocks, strict=False)
         )
@@ -67,9 +69,9 @@ class LesionNetwork(nn.Module):
         self.lateral = nn.ModuleList(
             nn.Conv2d(width, here, 1, bias=False) for width, here in zip(widths, decoder, strict=False)
         )
-        self.refine = nn.ModuleList(_Convolution(here, here, folded) for here in decoder)
+        self.refine = nn.ModuleList(Convolution(here, here, folded) for here in decoder)
         self.outline = nn.Conv2d(decoder[0], 1, 3, padding=1)
-        self.marks = _Convolution(decoder[2], decoder[2], folded)
+        self.marks = Convolution(decoder[2], decoder[2], folded)
         self.coarse = nn.Conv2d(decoder[2], 1, 1)
         self.structure_map = nn.Conv2d(decoder[2], shape.structures, 1)
         self.drop = nn.Dropout(0.25)
@@ -121,41 +123,8 @@ def normalise(pixels: Tensor) -> Tensor:
 def fold(network: LesionNetwork) -> LesionNetwork:
     """The same network for inference, in which convolutions carry the normalisation that followed them."""
     folded = LesionNetwork(network.architecture, folded=True)
-    trained = dict(network.named_modules())
-    state = network.state_dict()
-    for name, module in folded.named_modules():
-        if isinstance(module, _Convolution):
-            source = trained[name]
-            assert isinstance(source, _Convolution) and isinstance(source.norm, nn.BatchNorm2d)
-            joined = nn.utils.fusion.fuse_conv_bn_eval(source.conv.eval(), source.norm.eval())
-            state |= {f"{name}.conv.{key}": value for key, value in joined.state_dict().items()}
-    wanted = folded.state_dict().keys()
-    folded.load_state_dict({name: state[name] for name in wanted})
+    folded.load_state_dict(folded_state(network))
     return folded.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-class _Convolution(nn.Module):
-    """A 3x3 convolution, batch normalisation (unless folded away) and a rectifier (unless `linear`)."""
-
-    def __init__(self, before: int, after: int, folded: bool, stride: int = 1, linear: bool = False) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(before, after, 3, stride, 1, bias=folded)
-        self.norm = nn.Identity() if folded else nn.BatchNorm2d(after)
-        self.linear = linear
-
-    def forward(self, features: Tensor) -> Tensor:
-        result: Tensor = self.norm(self.conv(features))
-        return result if self.linear else functional.relu(result)
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int, folded: bool) -> None:
-        super().__init__()
-        self.first = _Convolution(width, width, folded)
-        self.second = _Convolution(width, width, folded, linear=True)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return functional.relu(features + self.second(self.first(features)))
 
 
 def _soft_peak(logits: Tensor) -> Tensor:

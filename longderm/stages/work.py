@@ -122,7 +122,8 @@ class Fingerprinter:
     """Makes the fingerprints of one set of settings and of the releases that a store uses under them."""
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
-        self.in_use: dict[str, InUse] = releases_in_use(settings, store)
+        # No other kind: what no stage computes with changes no result and no decision.
+        self.in_use: dict[str, InUse] = releases_in_use(settings, store, set(RELEASE_OF.values()))
         self.releases: dict[str, Release] = {kind: used.release for kind, used in self.in_use.items()}
 
     def __call__(self, stage: str, *upstream: Any) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from longderm.training.ahead import in_order
 from longderm.training.examples import STRUCTURES, Example
 from longderm.training.views import View, draw_bare_view, draw_plain_view, draw_view
 
 #: Views beside those of the real photos, each as a share of their number: simulated lesions, plain skin. Enough to
 #: learn them, few enough to leave real lesions the say.
 _SIMULATED_SHARE, _PLAIN_SHARE = 0.09, 0.015
-#: Batches prepared ahead of the one in use.
-_AHEAD = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +73,7 @@ def draw_pass(source: Source, side_px: int, batch_size: int, seed: int, index: i
             views.append(_draw(source, kind, item, side_px, rng))
         return _stack(views)
 
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Future[Batch]] = deque()
-        for number in range(len(groups)):
-            waiting.append(pool.submit(make, number))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return in_order(make, len(groups))
 
 
 def split_marks(marks: Tensor, reduction: int) -> Tensor:

@@ -42,10 +42,7 @@ def draw_view(example: Example, side_px: int, rng: np.random.Generator) -> View:
     import cv2
 
     matrix = _draw_frame(example.aspect, rng)
-    # Photo pixels per view pixel decide which copy is sampled: without this, fine texture would alias.
-    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))) * COARSE_PX / side_px
-    source = example.coarse if shrink > 0.75 else example.fine
-    pixels = _sample(source, matrix, side_px, cv2.INTER_LINEAR)
+    pixels = look_at(example, matrix, side_px)
     mask = _sample(example.mask, matrix, side_px, cv2.INTER_LINEAR)
     small = side_px // MARKS_REDUCTION
     if example.marks is not None:
@@ -91,6 +88,19 @@ def view_as_is(example: Example, side_px: int) -> NDArray[np.uint8]:
 
     small = cv2.resize(example.fine, (side_px, side_px), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.uint8)
+
+
+def look_at(example: Example, matrix: NDArray[np.float64], side_px: int) -> NDArray[np.uint8]:
+    """What a photo shows in a view, uint8 (S, S, 3); beyond its edge, the photo is mirrored.
+
+    matrix: (2, 3), from view to photo, both with sides from 0 to 1.
+    """
+    import cv2
+
+    # Photo pixels per view pixel decide which copy is sampled: without this, fine texture would alias.
+    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))) * COARSE_PX / side_px
+    source = example.coarse if shrink > 0.75 else example.fine
+    return _sample(source, matrix, side_px, cv2.INTER_LINEAR)
 
 
 def _bare(pixels: NDArray[np.uint8], marked: bool) -> View:

@@ -30,5 +30,5 @@ def test_the_named_weights_are_timed_against_themselves(tmp_path):
 
 
 def test_too_few_photos_are_no_measurement(tmp_path):
-    with pytest.raises(UsageError, match="at least 16 photos"):
-        run_benchmark("encoder", tmp_path, {"photos": "4"})
+    with pytest.raises(UsageError, match="at least 16 crops"):
+        run_benchmark("encoder", tmp_path, {"crops": "4"})

@@ -140,7 +140,7 @@ def test_a_release_is_loaded_by_name(tmp_path, name):
     folder, network = release(tmp_path, replace(SMALL, projection=8, registers=2, layer_scale=True))
     encoder = longderm.load_encoder(name, registry=tmp_path)
     assert (encoder.name, encoder.layout) == ("encoder/0.1.0", "longderm")
-    assert encoder.digest == hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    assert encoder.digest == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     images = torch.rand(2, 3, 224, 224)
     mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.no_grad():
@@ -152,7 +152,7 @@ def test_a_release_is_loaded_by_name(tmp_path, name):
 def test_folder_weights_and_name_mean_the_same_release(tmp_path):
     folder, _ = release(tmp_path, preprocessing=Preprocessing((0.1,) * 3, (0.2,) * 3, 240, 224, "area"))
     images = torch.rand(1, 3, 32, 32)
-    for named in (folder, str(folder), folder / "weights.safetensors"):
+    for named in (folder, str(folder), folder / "model.safetensors"):
         encoder = longderm.load_encoder(named, device="cpu")
         assert encoder.name == "encoder/0.1.0"
         assert encoder.preprocessing == Preprocessing((0.1,) * 3, (0.2,) * 3, 240, 224, "area")
@@ -167,7 +167,7 @@ def test_what_a_training_leaves_loads_without_hashes(tmp_path):
 
 def test_half_precision_halves_the_file_and_hardly_moves_a_vector(tmp_path):
     (full, _), (half, _) = release(tmp_path / "full"), release(tmp_path / "half", half=True)
-    sizes = [(folder / "weights.safetensors").stat().st_size for folder in (half, full)]
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (half, full)]
     assert sizes[0] < 0.52 * sizes[1]
     images = torch.rand(3, 3, 32, 32)
     vectors = [longderm.load_encoder(folder, device="cpu").embed(images) for folder in (half, full)]
@@ -181,9 +181,9 @@ def test_a_release_that_is_not_there_says_so():
 
 def test_a_tampered_release_is_refused(tmp_path):
     folder, _ = release(tmp_path)
-    weights = bytearray((folder / "weights.safetensors").read_bytes())
+    weights = bytearray((folder / "model.safetensors").read_bytes())
     weights[-1] ^= 1
-    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "model.safetensors").write_bytes(weights)
     with pytest.raises(RefusedError, match="differs from its recorded hash"):
         longderm.load_encoder(folder)
 
