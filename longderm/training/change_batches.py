@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +15,7 @@ from longderm.models.change_network import CHANGE_REASONS, WHERE_STRIDE_PX, enco
 from longderm.registration.warp import warp_to_baseline
 from longderm.simulate.photo_changes import KINDS, REASONS
 from longderm.simulate.photo_pairs import PhotoPair, cut_canvas, draw_photo_pair
+from longderm.training.ahead import in_order
 from longderm.training.examples import Example
 
 #: What our own alignment leaves on pairs taken twice in software (`longderm bench change`: misalignment, median 0.3%
@@ -29,8 +28,6 @@ _RESIDUAL_LOG_SCALE, _RESIDUAL_TURN = 0.006, 0.006
 _MASK_SLACK = 0.12
 #: Share of pairs whose interval is not told, as of undated repeats.
 _UNDATED_SHARE = 0.2
-#: Batches prepared ahead of the one in use.
-_AHEAD = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +76,7 @@ def draw_change_batches(
             shown.append(draw_shown(example, side_px, np.random.default_rng([seed, index, number, place])))
         return _stack(shown)
 
-    if not ahead:
-        yield from map(make, range(count))
-        return
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Future[ChangeBatch]] = deque()
-        for number in range(count):
-            waiting.append(pool.submit(make, number))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return in_order(make, count, ahead)
 
 
 def draw_shown(example: Example, side_px: int, rng: np.random.Generator) -> _Shown:
