@@ -33,6 +33,7 @@ Order = Literal["day_first", "month_first"]
 Missing = Literal["refuse", "complete_case"]
 
 OfEndpoint = Annotated[Endpoint, Parameter(name="--endpoint", help="What is predicted; stated: the table's own event.")]
+PicturesFolder = Annotated[Path | None, Parameter(name="--pictures", help="Folder that gets pictures as SVG files.")]
 Features = Annotated[
     Path | None,
     Parameter(
@@ -141,6 +142,7 @@ def fit(
     all_events_are_real: AllEvents = False,
     bootstraps: Bootstraps = 100,
     seed: Seed = 0,
+    pictures: PicturesFolder = None,
     name: str = "prognosis/0.1.0",
     data: str = "not stated",
     licence: str | None = None,
@@ -171,7 +173,8 @@ def fit(
     from longderm.landmarking import fit_visits
     from longderm.prognosing import fit_table
     from longderm.prognosis_options import FitOptions
-    from longderm.prognosis_release import Told
+    from longderm.prognosis_pictures import draw_model, write_pictures
+    from longderm.prognosis_release import Told, read_prognosis_release
 
     source = _source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
@@ -187,6 +190,8 @@ def fit(
         if not _names(covariates):
             raise UsageError("--covariates: name the columns that are to predict, such as mel_thick_mm,mel_ulcer")
         summary = fit_table(source, endpoint, _names(covariates), out, name, options, told)
+    if pictures is not None:
+        summary["pictures"] = write_pictures(draw_model(read_prognosis_release(out).prognosis.model), pictures)
     print_summary(summary, json_, describe_fit(summary))
 
 
@@ -215,6 +220,7 @@ def evaluate(
     all_events_are_real: AllEvents = False,
     bootstraps: Bootstraps = 200,
     repeats: int = 10,
+    pictures: PicturesFolder = None,
     seed: Seed = 0,
     mapping: MappingFile = None,
     date_order: DateOrder = None,
@@ -249,6 +255,7 @@ def evaluate(
     from longderm.prognosing import evaluate_table
     from longderm.prognosis.evaluate import HORIZONS_YEARS
     from longderm.prognosis_options import FitOptions
+    from longderm.prognosis_pictures import draw_evaluation, write_pictures
 
     source = _source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
@@ -258,6 +265,8 @@ def evaluate(
     if visits is not None:
         if clinical or image or by or strata:
             raise UsageError("--clinical, --image, --by and --strata are not for visits; give --covariates, --measured")
+        if pictures is not None:
+            raise UsageError("--pictures are not drawn of figures at visits")
         _evaluate_visits(source, endpoint, covariates, measured, model, horizons, options, json_)
         return
     _require_no_visits(measured, visit_day)
@@ -273,11 +282,9 @@ def evaluate(
         repeats=repeats,
         options=options,
     )
-    print_summary(
-        found.to_dict() | {"notices": list(notices)},
-        json_,
-        "\n".join([*as_notes(notices), *describe_evaluation(found)]),
-    )
+    drawn = write_pictures(draw_evaluation(found), pictures) if pictures is not None else []
+    lines = [*as_notes(notices), *describe_evaluation(found), *(f"Picture: {path}" for path in drawn)]
+    print_summary(found.to_dict() | {"notices": list(notices), "pictures": drawn}, json_, "\n".join(lines))
 
 
 @prognosis.command

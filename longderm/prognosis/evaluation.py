@@ -16,7 +16,7 @@ from longderm.prognosis.cox import ChiSquare
 from longderm.prognosis.cross_validation import FoldMean
 from longderm.prognosis.decision_curve import DecisionCurve
 from longderm.prognosis.nested_gain import NestedGain
-from longderm.prognosis.risk_groups import RiskGroups, Subgroup
+from longderm.prognosis.risk_groups import NOT_TOLD, RiskGroups, Subgroup
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class SurvivalEvaluation:
 def plain(value: Any) -> Any:
     """A value of dataclasses, mappings and arrays as JSON knows it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        told = [field.name for field in dataclasses.fields(value) if NOT_TOLD not in field.metadata]
+        return {name: plain(getattr(value, name)) for name in told}
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray | list | tuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,11 +19,15 @@ from longderm.prognosis.survival_times import Flags, Floats, SurvivalTimes
 #: A numeric column with more values than this is cut into thirds to make subgroups.
 MOST_VALUES = 6
 
+#: Metadata of a field that `SurvivalEvaluation.to_dict` leaves out.
+NOT_TOLD = "not told"
+
 
 @dataclass(frozen=True)
 class RiskGroup:
     """One group, from the lowest risk: size, events, mean predicted risk, Kaplan-Meier survival at the horizons with
     its 95% interval (k,), NaN past the group's follow-up, and the hazard ratio against the lowest group (None there).
+    `follow_up` is for pictures: it is told of patients one by one and goes into no report.
     """
 
     label: str
@@ -36,6 +40,7 @@ class RiskGroup:
     hazard_ratio: float | None
     hazard_ratio_lower: float | None
     hazard_ratio_upper: float | None
+    follow_up: SurvivalTimes = field(repr=False, compare=False, metadata={NOT_TOLD: True})
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,9 @@ def risk_groups(data: SurvivalTimes, risk: Floats, groups: int, horizons: Floats
             for values in (curve.survival, curve.lower, curve.upper)
         )
         mean = float(risk[labels == g].mean())
-        found.append(RiskGroup(f"{g + 1} of {count}", len(part), part.events, mean, survival, lower, upper, *ratios[g]))
+        found.append(
+            RiskGroup(f"{g + 1} of {count}", len(part), part.events, mean, survival, lower, upper, *ratios[g], part)
+        )
     if test is None:
         return RiskGroups(tuple(found), None, 0, None)
     return RiskGroups(tuple(found), test.chi_square, test.degrees_of_freedom, test.p_value)
