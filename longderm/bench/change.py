@@ -33,7 +33,7 @@ _TOLD_EVERY = 50
 
 def run(
     out: Path,
-    photos: str,
+    photos: str = "",
     pairs: int = 2000,
     split: str = "val",
     seed: int = 1,
@@ -43,6 +43,8 @@ def run(
     crops: int = 1,
     release: str = "",
     rephotographed: int = 0,
+    store: str = "",
+    labels: str = "",
 ) -> dict[str, Any]:
     """Make and score `pairs` pairs of the fixed mix over `split` of the ISIC-layout folder `photos`, and the tiers
     that come on top (see `change_pairs.plan`); prints a table.
@@ -52,8 +54,18 @@ def run(
     pair in `out`/crops; rephotographed: pairs that did not change, if more than half of `pairs` (p-values take 2,000);
     release: version of the change release that scores. Rows of another release are scored anew
     from what was measured. Raises SourceNotFoundError for another layout, UsageError for rows of another run.
+
+    store, labels: instead of making pairs, judge those of a store that a table labels (see `site_change.run`).
     """
-    folder = checked_folder(Path(photos))
+    if store or labels:
+        from longderm.bench import site_change
+
+        if photos or not (store and labels):
+            raise UsageError("bench change takes --photos FOLDER, or --store URI with --labels CSV")
+        return site_change.run(str(store), str(labels), str(release))
+    if not photos:
+        raise UsageError("bench change needs --photos FOLDER, or --store URI with --labels CSV")
+    folder = checked_folder(Path(str(photos)))
     chosen = load_release("change", release or DEFAULT_VERSION)
     described = {"seed": seed, "pairs": pairs, "split": split}
     rows = start_rows(out / ROWS, described, bool(resume))
