@@ -16,6 +16,7 @@ from longderm.command_options import read_settings as _settings
 from longderm.errors import LongdermError, UsageError
 from longderm.prognosis_commands import prognosis
 from longderm.registry_commands import registry
+from longderm.site_commands import recalibrate
 
 app = App(
     name="longderm",
@@ -37,6 +38,7 @@ train = App(name="train", help="Train a network on a folder of photos, on the CP
 app.command(train)
 app.command(registry)
 app.command(prognosis)
+app.command(recalibrate)
 
 
 @app.command

@@ -191,8 +191,8 @@ def _disagreement(
     for name, value in ((PATIENT, pair.patient_id), (LESION, pair.lesion_id)):
         if told[name] is not None and told[name] != value:
             return "contradiction", f"the pair is of another {name.removesuffix('_id')}; correct one", name
-    for name, value, day in zip(_DAYS, on, (pair.baseline_day, pair.followup_day), strict=True):
-        if value is not None and not isinstance(value, Bad) and day is not None and int(value) != day:
+    for name, at, day in zip(_DAYS, on, (pair.baseline_day, pair.followup_day), strict=True):
+        if at is not None and not isinstance(at, Bad) and day is not None and int(at) != day:
             return "contradiction", "the pair's photo is of another day; correct one", name
     return None
 

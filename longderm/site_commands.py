@@ -1,0 +1,63 @@
+"""`longderm recalibrate`: fit a release in use to the pairs of the clinic that uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from longderm.command_options import AsJson, AsOf, StoreUri, print_summary, read_settings
+from longderm.errors import RefusedError
+
+Labels = Annotated[
+    Path | None,
+    Parameter(
+        name="--labels",
+        help="CSV of pairs: pair_id (or lesion_id, baseline_day, followup_day, as in the store) and changed, 0 or 1.",
+    ),
+]
+NewFolder = Annotated[Path, Parameter(name="--out", help="New or empty folder for the release.")]
+NewVersion = Annotated[
+    str | None, Parameter(name="--release", help="Version of the new release; default: the shipped one's +site.DATE.")
+]
+
+
+def recalibrate(
+    kind: Literal["change"],
+    *,
+    store: StoreUri,
+    out: NewFolder,
+    labels: Labels = None,
+    release: NewVersion = None,
+    alpha: float | None = None,
+    as_of: AsOf = None,
+    json_: AsJson = False,
+) -> None:
+    """Calibrate the release in use on a store's own stable pairs; refused (3) where held-out patients gain nothing.
+
+    Parameters
+    ----------
+    kind
+        Kind of release: change.
+    alpha
+        p-values at or below it are flagged, 0.05 (20 patients with a stable pair) or 0.01 (99); default: as before.
+    """
+    from longderm.site.recalibrating import recalibrate_change
+
+    summary = recalibrate_change(store, read_settings(as_of), out, labels, release, alpha)
+    print_release(summary, json_)
+
+
+def print_release(summary: dict[str, Any], as_json: bool) -> None:
+    """Print what was fitted to a site and why, or raise RefusedError with why not."""
+    lines = list(summary["reasons"])
+    if summary["release"]:
+        lines += [
+            f"Release {summary['release']}: {summary['out']}",
+            f"Use it: longderm registry add {summary['out']} --store ..., then longderm registry promote "
+            f"{summary['release']}; longderm registry rollback change takes it back",
+        ]
+    print_summary(summary, as_json, "\n".join(lines))
+    if not summary["release"]:
+        raise RefusedError(f"no release was written; {summary['base']} stays as it is: {summary['reasons'][0]}")
