@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from longderm.stages.lesion import run_decisions
 from longderm.stages.place import rows_to_table
 from longderm.stages.work import PHOTO_STAGES
 from longderm.store import Store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "change"))  # its drawn lesions
 
 PHOTO = {
     "revision": 1,

@@ -15,7 +15,8 @@ from longderm.site.figures import LONG, SHORT
 
 
 def bench(site, labels, tmp_path, **options):
-    return run_benchmark("change", tmp_path, {"store": str(site.store.root), "labels": str(labels), **options})
+    asked = {"store": str(site.store.root), "labels": str(labels), "ablation": "0", **options}
+    return run_benchmark("change", tmp_path, asked)
 
 
 def test_the_table_counts_every_labelled_pair_and_those_that_a_rule_withholds(site, tmp_path, capsys):
