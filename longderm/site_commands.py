@@ -1,4 +1,4 @@
-"""`longderm recalibrate`: fit a release in use to the pairs of the clinic that uses it."""
+"""`longderm recalibrate`, and `longderm train change` on a store: a release fitted to the clinic that uses it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from longderm.command_options import AsJson, AsOf, StoreUri, print_summary, read_settings
-from longderm.errors import RefusedError
+from longderm.errors import RefusedError, UsageError
 
 Labels = Annotated[
     Path | None,
@@ -47,6 +47,17 @@ def recalibrate(
 
     summary = recalibrate_change(store, read_settings(as_of), out, labels, release, alpha)
     print_release(summary, json_)
+
+
+def train_on_site(
+    folder: Path | None, store: str | None, labels: Path | None, out: Path, release: str | None, as_json: bool
+) -> None:
+    """`longderm train change` with a store: the weights of the score for its labelled pairs."""
+    if folder is not None or store is None or labels is None:
+        raise UsageError("train change takes a FOLDER of photos, or --store URI with --labels CSV")
+    from longderm.site.training import train_site
+
+    print_release(train_site(store, read_settings(None), out, labels, release), as_json)
 
 
 def print_release(summary: dict[str, Any], as_json: bool) -> None:

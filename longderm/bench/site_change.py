@@ -24,6 +24,7 @@ from longderm.site.ablation import CONFIGURATIONS, EVERYTHING, compare_with
 from longderm.site.figures import Values, auroc_gain, auroc_over_patients, figures_of, withheld_counts
 from longderm.site.labelled import read_labelled
 from longderm.site.pairs import SitePair, usable
+from longderm.site.weights import held_out_scores
 from longderm.stages.pair import PairWork, finished_pair, open_compared
 from longderm.stages.place import Place, UnavailableError
 from longderm.stages.run import link_folder
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 #: The score as released, and what it is held against.
 SCORE, SIZE = "longderm", "size alone"
+#: The score by weights that were fitted to other patients of the site (`longderm.site.weights`).
+OWN_WEIGHTS = "longderm, weights of the site"
 #: A pair with what is measured under each configuration is one line of it; the first line says of which run.
 ROWS = "steps.jsonl"
 #: Pairs between two lines of progress.
@@ -92,6 +95,10 @@ def run(out: Path, store: str, labels: str, options: Options = Options()) -> dic
             methods[f"cosine of {_name(encoder)}"] = by_step[f"cosine of {_name(encoder)}"][EVERYTHING]
         figures["ablation"] = {name: _steps(judged, values) for name, values in by_step.items()}
         figures["photos_not_at_hand"] = sum("found" not in row for row in rows)
+    own = held_out_scores(NoiseModel.from_config(release.config), judged)
+    if own is not None:
+        methods[OWN_WEIGHTS] = own
+        figures["gain_of_own_weights"] = auroc_gain(judged, own, methods[SCORE])
     figures["methods"] = {name: figures_of(judged, values) for name, values in methods.items()}
     figures["gain_over_size"] = auroc_gain(judged, methods[SCORE], methods[SIZE])
     print_table(figures)

@@ -103,6 +103,27 @@ def test_too_few_patients_are_refused_with_the_number_it_takes_and_nothing_is_wr
     assert not (tmp_path / "made").exists()
 
 
+def test_training_on_a_store_writes_a_release_or_says_why_not(longderm, site, store, tmp_path):
+    labels = site.write_labels(tmp_path / "labels.csv")
+    asked = ("train", "change", "--store", store, "--labels", labels, "--out", tmp_path / "made", "--json")
+    status, printed, error = longderm(*asked)
+    told = json.loads(printed)
+    assert told["figures"]["auroc_gain"][0] == pytest.approx(
+        told["figures"]["auroc_score"][0] - told["figures"]["auroc_score_before"][0], abs=2e-4
+    )
+    if told["accepted"]:
+        assert status == 0 and check_release(tmp_path / "made") == told["release"]
+        assert told["release"].endswith(".weights")
+    else:
+        assert status == 3 and "no gain to be sure of" in error and not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--store", "x"), ("--labels", "x"), ("folder", "--store", "x", "--labels", "y")])
+def test_training_takes_a_folder_or_a_store_with_labels(longderm, tmp_path, more):
+    status, _, error = longderm("train", "change", *more, "--out", tmp_path / "made")
+    assert status == 2 and "a FOLDER of photos, or --store URI with --labels CSV" in error
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
