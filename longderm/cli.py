@@ -17,6 +17,7 @@ from longderm.errors import LongdermError, UsageError
 from longderm.prognosis_commands import prognosis
 from longderm.registry_commands import registry
 from longderm.site_commands import Labels, NewVersion, recalibrate, train_on_site
+from longderm.site_commands import labels as write_labels
 
 app = App(
     name="longderm",
@@ -39,6 +40,7 @@ app.command(train)
 app.command(registry)
 app.command(prognosis)
 app.command(recalibrate)
+app.command(write_labels, name="labels")
 
 
 @app.command

@@ -23,6 +23,24 @@ NewVersion = Annotated[
 ]
 
 
+def labels(
+    *,
+    store: StoreUri,
+    out: Annotated[Path, Parameter(name="--out", help="New CSV to be filled in.")],
+    json_: AsJson = False,
+) -> None:
+    """Write a table of a store's pairs to be labelled: 1 or 0 in column changed, and melanoma where it is known.
+
+    `bench change`, `train change` and `recalibrate change` take it with --labels; empty rows are left out.
+    """
+    from longderm.site.labelled import write_blank_labels
+    from longderm.stages.work import find_work
+    from longderm.store import Store
+
+    count = write_blank_labels(find_work(Store(store), read_settings(None)), out)
+    print_summary({"pairs": count, "out": str(out)}, json_, f"{count} pairs to be labelled: {out}")
+
+
 def recalibrate(
     kind: Literal["change"],
     *,

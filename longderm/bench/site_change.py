@@ -133,7 +133,7 @@ def _measured(
 ) -> list[Row]:
     encoder = options.encoder or packaged_encoder()
     described = {
-        "store": place.store,
+        "key": place.open_store().key_id,
         "release": release.digest,
         "encoder": _load(encoder).digest if encoder else None,
     }

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from longderm.archive.clinical_file import read_clinical_file
-from longderm.errors import UsageError
+from longderm.errors import AccessError, UsageError
 from longderm.prognosis.problems import OutcomesError, Problem
-from longderm.site.labels import TABLE, Labels, read_labels
+from longderm.site.labels import (
+    BASELINE_DAY,
+    CHANGED,
+    FOLLOWUP_DAY,
+    LESION,
+    MELANOMA,
+    PAIR,
+    PATIENT,
+    TABLE,
+    Labels,
+    read_labels,
+)
 from longderm.site.pairs import SitePair, known_pairs, labelled, read_pairs
 from longderm.stages.work import Work
 
@@ -37,3 +49,32 @@ def read_labelled(work: Work, table: Path, both_kinds: bool = True) -> tuple[Lab
             "run `longderm monitor --store` first"
         )
     return told, labelled(pairs, told)
+
+
+def write_blank_labels(work: Work, table: Path) -> int:
+    """Write a new CSV with a row for every pair of a store's plan, `changed` and `melanoma` empty; gives how many.
+
+    Sorted by patient, lesion and days, and without a word of what the score or the rules say of a pair: who labels is
+    not to know. Raises UsageError for a file that is there, AccessError.
+    """
+    pairs = sorted(
+        known_pairs(work),
+        key=lambda pair: (
+            pair.patient_id,
+            pair.lesion_id,
+            pair.baseline_day or 0,
+            pair.followup_day or 0,
+            pair.pair_id,
+        ),
+    )
+    rows = [(p.patient_id, p.lesion_id, p.baseline_day, p.followup_day, p.pair_id) for p in pairs]
+    try:
+        with table.open("x", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([PATIENT, LESION, BASELINE_DAY, FOLLOWUP_DAY, PAIR, CHANGED, MELANOMA])
+            writer.writerows([*row, "", ""] for row in rows)
+    except FileExistsError:
+        raise UsageError(f"--out {table.name} exists; name a new file") from None
+    except OSError:
+        raise AccessError("no such folder, or no permission to write to it; choose another with --out") from None
+    return len(rows)

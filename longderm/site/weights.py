@@ -91,7 +91,8 @@ def site_model(base: NoiseModel, pairs: Sequence[SitePair]) -> NoiseModel:
 
 def held_out_scores(base: NoiseModel, pairs: Sequence[SitePair]) -> dict[str, float] | None:
     """Pair id -> score by weights that were fitted to other patients; None where a part has pairs of one kind only."""
-    part, scores = _parts(pairs), {}
+    part = _parts(pairs)
+    scores: dict[str, float] = {}
     for number in range(PARTS):
         others = [pair for pair in pairs if part[pair.patient_id] != number]
         if len({bool(pair.changed) for pair in others}) < 2:

@@ -12,6 +12,7 @@ from longderm.cli import main
 from longderm.models.kinds import check_release
 from longderm.models.releases import load_release
 from longderm.settings import PACKAGED_VERSIONS, Settings
+from longderm.site.labelled import read_labelled
 from longderm.site.pairs import read_pairs, rescored
 from longderm.site.recalibrating import PRESUMED
 from longderm.stages import find_work
@@ -80,6 +81,27 @@ def test_a_noisier_site_gets_a_release_that_the_registry_takes_and_gives_back(lo
     back = longderm("registry", "rollback", "change", "--store", store, "--reason", "trial", "--by", "A", *day)
     assert back[:2] == (0, f"{SITE} -> {BASE}\n")
     assert find_work(Store(store), Settings()).expected == before.expected
+
+
+def test_the_blank_table_names_every_pair_tells_nothing_of_them_and_is_read_when_filled_in(
+    longderm, site, store, tmp_path
+):
+    table = tmp_path / "labels.csv"
+    status, printed, _ = longderm("labels", "--store", store, "--out", table)
+    assert status == 0 and printed == f"160 pairs to be labelled: {table}\n"
+    header, *rows = table.read_text().splitlines()
+    assert header == "patient_id,lesion_id,baseline_day,followup_day,pair_id,changed,melanoma"
+    assert {row.split(",")[4] for row in rows} == set(site.changed) and rows == sorted(rows)
+    assert all(row.endswith(",,") for row in rows)
+    status, _, error = longderm("labels", "--store", store, "--out", table)
+    assert status == 2 and "exists" in error
+    work = find_work(Store(store), Settings())
+    filled = [f"{row[:-2]},{int(site.changed[row.split(',')[4]])}," for row in rows[:-3]]
+    table.write_text("\n".join([header, *filled, *rows[-3:]]))
+    told, pairs = read_labelled(work, table)
+    assert told.unlabelled == 3 and {p.pair_id: p.changed for p in pairs} == {
+        row.split(",")[4]: site.changed[row.split(",")[4]] for row in rows[:-3]
+    }
 
 
 def test_without_labels_stability_is_presumed_and_the_card_says_so(longderm, store, tmp_path):
