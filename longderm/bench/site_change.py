@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from longderm.bench.change import start_rows
 from longderm.bench.processes import one_thread_processes
 from longderm.change.evidence import NoiseModel, Observation, score_of
-from longderm.models.releases import Release, list_releases, packaged_registry
+from longderm.models.in_use import registry_roots
+from longderm.models.releases import Release, list_releases
 from longderm.settings import Settings
 from longderm.site.ablation import CONFIGURATIONS, EVERYTHING, compare_with
 from longderm.site.figures import Values, auroc_gain, auroc_over_patients, figures_of, withheld_counts
@@ -88,7 +89,7 @@ def run(out: Path, store: str, labels: str, options: Options = Options()) -> dic
     if options.ablation and judged:
         place = Place(str(opened.root), str(link_folder(store, settings)), settings)
         rows = _measured(out, work, judged, place, release, options)
-        encoder = options.encoder or packaged_encoder()
+        encoder = options.encoder or packaged_encoder(registry_roots(settings, None)[0])
         by_step = {SCORE: _scores(rows, NoiseModel.from_config(release.config))}
         if encoder:
             by_step[f"cosine of {_name(encoder)}"] = _distances(rows)
@@ -105,21 +106,22 @@ def run(out: Path, store: str, labels: str, options: Options = Options()) -> dic
     return figures
 
 
-def packaged_encoder() -> str:
-    """Name of the newest packaged encoder; "" where none is packaged."""
-    versions = [version for kind, version in list_releases(packaged_registry()) if kind == "encoder"]
+def packaged_encoder(registry: Path) -> str:
+    """Name of the newest encoder of a registry; "" where it holds none."""
+    versions = [version for kind, version in list_releases(registry) if kind == "encoder"]
     return f"encoder/{versions[-1]}" if versions else ""
 
 
 def measure_steps(item: PairWork, place: Place, release: Release, encoder: str) -> Row:
     """What is measured of a pair under each configuration; a row without "found" where a photo is not at hand."""
     row: Row = {"name": item.pair.pair_id}
+    registry = registry_roots(place.settings, None)[0]
     with one_thread():
         try:
             pair = open_compared(item, place)
         except (UnavailableError, OSError):
             return row
-        found = compare_with(pair, release, item.pair.interval_days, _load(encoder) if encoder else None)
+        found = compare_with(pair, release, item.pair.interval_days, _load(encoder, registry) if encoder else None)
     return row | {
         "found": {
             name: {"observations": {o.measure: round(o.value, 6) for o in one.observations}, "distance": one.distance}
@@ -131,11 +133,12 @@ def measure_steps(item: PairWork, place: Place, release: Release, encoder: str) 
 def _measured(
     out: Path, work: Work, pairs: Sequence[SitePair], place: Place, release: Release, options: Options
 ) -> list[Row]:
-    encoder = options.encoder or packaged_encoder()
+    registry = registry_roots(place.settings, None)[0]
+    encoder = options.encoder or packaged_encoder(registry)
     described = {
         "key": place.open_store().key_id,
         "release": release.digest,
-        "encoder": _load(encoder).digest if encoder else None,
+        "encoder": _load(encoder, registry).digest if encoder else None,
     }
     rows = start_rows(out / ROWS, described, options.resume, "--store, --release and --encoder")
     wanted = {pair.pair_id for pair in pairs}
@@ -192,10 +195,10 @@ def _steps(pairs: Sequence[SitePair], values: Mapping[str, Values]) -> dict[str,
 
 
 @lru_cache(maxsize=1)
-def _load(encoder: str) -> Encoder:
+def _load(encoder: str, registry: Path) -> Encoder:
     from longderm.models.encoder import load_encoder
 
-    return load_encoder(encoder)
+    return load_encoder(encoder, registry=registry)
 
 
 def _name(encoder: str) -> str:

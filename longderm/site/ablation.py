@@ -56,7 +56,7 @@ CONFIGURATIONS: Mapping[str, Steps] = MappingProxyType(
         NOTHING: Steps(False, False, False, False),
         "+ dark corners": Steps(True, False, False, False),
         "+ hair": Steps(True, True, False, False),
-        "+ alignment": Steps(True, True, True, False),
+        "+ alignment (all but the mask)": Steps(True, True, True, False),
         EVERYTHING: Steps(),
         "without dark corners": Steps(dark_corners=False),
         "without hair": Steps(hair=False),
