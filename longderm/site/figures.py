@@ -16,6 +16,9 @@ from longderm.site.pairs import SitePair
 
 #: Specificities at which sensitivity is told, and the stable pairs that each takes: one alarm at least must be allowed.
 SPECIFICITIES = {0.90: 10, 0.95: 20}
+#: Patients with a changed pair, and with a stable one, from which on a figure has an interval: redrawing fewer, which
+#: are often told apart without a mistake, gives one that is far too narrow.
+LEAST_FOR_INTERVAL = 10
 #: Time points: how long after the baseline the follow-up was taken. Up to 4.5 months is short-term monitoring.
 SHORT, LONG, UNDATED = "up to 4.5 months", "longer", "undated"
 
@@ -58,7 +61,7 @@ def figures_of(pairs: Sequence[SitePair], values: Values) -> dict[str, Any]:
 def auroc_over_patients(pairs: Sequence[SitePair], values: Values) -> list[float] | None:
     """AUROC of changed against stable pairs, [value, low, high]."""
     scores, changed, patients = arrays(pairs, values)
-    return over_patients(patients, lambda index: auroc(scores[index], changed[index]))
+    return over_patients(patients, lambda index: auroc(scores[index], changed[index]), enough(pairs))
 
 
 def auroc_gain(pairs: Sequence[SitePair], values: Values, over: Values) -> list[float] | None:
@@ -69,7 +72,13 @@ def auroc_gain(pairs: Sequence[SitePair], values: Values, over: Values) -> list[
     def gain(index: NDArray[np.intp]) -> float:
         return auroc(ours[index], changed[index]) - auroc(theirs[index], changed[index])
 
-    return over_patients(patients, gain)
+    return over_patients(patients, gain, enough(both))
+
+
+def enough(pairs: Sequence[SitePair]) -> bool:
+    """Whether there are patients enough with changed and with stable pairs for an interval."""
+    kinds = ({pair.patient_id for pair in pairs if bool(pair.changed) is label} for label in (False, True))
+    return min(map(len, kinds)) >= LEAST_FOR_INTERVAL
 
 
 def arrays(pairs: Sequence[SitePair], values: Values) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[str]]:
@@ -121,11 +130,12 @@ def _time_point(pairs: Sequence[SitePair], values: Values) -> dict[str, Any]:
             known = over_patients(
                 patients,
                 lambda index, at=specificity: sensitivity_at(scores[index], changed[index], at),  # type: ignore[misc]
+                enough(pairs),
             )
         sensitivity[f"{specificity:.2f}"] = known
     return {
         "pairs": len(pairs),
         "changed": int(changed.sum()),
-        "auroc": over_patients(patients, lambda index: auroc(scores[index], changed[index])),
+        "auroc": auroc_over_patients(pairs, values),
         "sensitivity_at_specificity": sensitivity,
     }

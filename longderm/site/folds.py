@@ -26,9 +26,12 @@ def patient_folds(patients: Iterable[tuple[str, bool]], count: int = FOLDS) -> d
     return {patient: index % count for index, patient in enumerate(ordered)}
 
 
-def over_patients(patients: Sequence[str], statistic: Callable[[NDArray[np.intp]], float]) -> list[float] | None:
+def over_patients(
+    patients: Sequence[str], statistic: Callable[[NDArray[np.intp]], float], with_interval: bool = True
+) -> list[float] | None:
     """[value, low, high] of a statistic of indices into `patients` (one entry a pair); 95% interval, patients redrawn
-    with all their pairs. None where it is not defined; the value alone where no redrawn one is."""
+    with all their pairs. None where it is not defined; the value alone where no redrawn one is, or none is asked for.
+    """
     grouped: dict[str, list[int]] = {}
     for index, patient in enumerate(patients):
         grouped.setdefault(patient, []).append(index)
@@ -36,5 +39,7 @@ def over_patients(patients: Sequence[str], statistic: Callable[[NDArray[np.intp]
     value = statistic(np.arange(len(patients)))
     if not groups or not np.isfinite(value):
         return None
+    if not with_interval:
+        return [round(float(value), 4)]
     ends = bootstrap_interval(lambda drawn: statistic(np.concatenate([groups[i] for i in drawn])), len(groups))
     return [round(float(value), 4), *(ends or [])]

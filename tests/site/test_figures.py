@@ -60,6 +60,16 @@ def test_figures_agree_with_a_plain_count_and_say_what_cannot_be_told():
     assert short["sensitivity_at_specificity"]["0.95"] is None, "12 stable pairs allow no 5% of alarms"
 
 
+def test_a_figure_of_few_patients_has_no_interval():
+    pairs = drawn_pairs(40, seed=5, changed_share=0.5)
+    values = {pair.pair_id: float(bool(pair.changed)) for pair in pairs}
+    changed, stable = ([p for p in pairs if p.changed is label] for label in (True, False))
+    assert figures_of([*changed[:10], *stable[:10]], values)["auroc"] == [1.0, 1.0, 1.0]
+    assert figures_of([*changed[:9], *stable], values)["auroc"] == [1.0]
+    one_patient = [replace(pair, patient_id="one") for pair in changed]
+    assert figures_of([*one_patient, *stable], values)["auroc"] == [1.0]
+
+
 def test_a_pair_without_an_answer_is_left_out_and_a_method_gains_nothing_over_itself():
     pairs = drawn_pairs(60, seed=3, changed_share=0.5)
     values = {pair.pair_id: float(index) for index, pair in enumerate(pairs)}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
 
 from longderm.bench import run_benchmark
+from longderm.change.evidence import NoiseModel, Observation, score_of
 from longderm.errors import UsageError
 from longderm.models.releases import load_release
 from longderm.prognosis.problems import OutcomesError
-from longderm.settings import PACKAGED_VERSIONS
+from longderm.settings import PACKAGED_VERSIONS, Settings
+from longderm.site.ablation import CONFIGURATIONS, EVERYTHING
 from longderm.site.figures import LONG, SHORT
+from longderm.site.pairs import read_pairs
+from longderm.stages.work import find_work
+from longderm.store import Store
 
 
 def bench(site, labels, tmp_path, **options):
@@ -62,3 +68,24 @@ def test_problems_of_the_labels_and_half_a_command_are_wrong_usage(site, tmp_pat
     for options in ({}, {"store": "x"}, {"store": "x", "labels": "y", "photos": "z"}):
         with pytest.raises(UsageError, match=r"--photos FOLDER, or --store URI with --labels CSV"):
             run_benchmark("change", tmp_path, options)
+
+
+def test_the_steps_are_measured_from_the_photos_of_the_store_and_kept_to_go_on_with(monitored, tmp_path, capsys):
+    work = find_work(Store(monitored), Settings())
+    pairs = [pair for pair in read_pairs(work).done.values() if pair.withheld is None][:2]
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"pair_id,changed\n{pairs[0].pair_id},1\n{pairs[1].pair_id},0\n")
+    asked = {"store": str(monitored), "labels": str(labels)}
+    told = run_benchmark("change", tmp_path, asked)
+    rows = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()[1:]]
+    assert [row["name"] for row in rows] == sorted(pair.pair_id for pair in pairs)
+    model = NoiseModel.from_config(work.in_use["change"].release.config)
+    for row, pair in zip(rows, sorted(pairs, key=lambda pair: pair.pair_id), strict=True):
+        measured = row["found"][EVERYTHING]["observations"]
+        score = score_of([Observation(name, value) for name, value in measured.items()], model)
+        assert score == pytest.approx(pair.score, abs=1e-4), "with every step on it is the score of the store"
+    assert set(told["ablation"]["longderm"]) == set(CONFIGURATIONS) and told["photos_not_at_hand"] == 0
+    assert "AUROC by step" in capsys.readouterr().out
+    before = (tmp_path / "steps.jsonl").read_text()
+    again = run_benchmark("change", tmp_path, asked | {"resume": "1"})
+    assert (tmp_path / "steps.jsonl").read_text() == before and again["ablation"] == told["ablation"]
