@@ -16,6 +16,8 @@ from longderm.command_options import read_settings as _settings
 from longderm.errors import LongdermError, UsageError
 from longderm.prognosis_commands import prognosis
 from longderm.registry_commands import registry
+from longderm.site_commands import Labels, NewVersion, recalibrate, train_on_site
+from longderm.site_commands import labels as write_labels
 
 app = App(
     name="longderm",
@@ -37,6 +39,8 @@ train = App(name="train", help="Train a network on a folder of photos, on the CP
 app.command(train)
 app.command(registry)
 app.command(prognosis)
+app.command(recalibrate)
+app.command(write_labels, name="labels")
 
 
 @app.command
@@ -284,9 +288,12 @@ def segmentation(
 
 @train.command
 def change(
-    folder: Path,
+    folder: Path | None = None,
     *,
     out: Path,
+    store: Annotated[str | None, Parameter(name="--store", help="Fit to a store's own labelled pairs instead.")] = None,
+    labels: Labels = None,
+    release: NewVersion = None,
     passes: int = 40,
     rounds: int = 4,
     seed: int = 0,
@@ -296,12 +303,14 @@ def change(
 ) -> None:
     """Train the network that compares both photos of a pair; call it again to go on after an interruption.
 
+    With --store and --labels: fit the weights of the score to a site's own pairs; refused (3) where nobody gains.
+
     Parameters
     ----------
     folder
         images/, masks/, index.csv (isic_id, split); its photos of split "train" are taken twice in software.
     out
-        Folder for the checkpoint, the log and, at the end, the weights.
+        Folder for the checkpoint, the log and, at the end, the weights; with --store a new one for the release.
     passes
         Times that the run goes through the photos; it is saved after each.
     rounds
@@ -313,6 +322,9 @@ def change(
     threads
         Threads of the CPU; 0 means one per core.
     """
+    if folder is None or store is not None or labels is not None:
+        train_on_site(folder, store, labels, out, release, json_)
+        return
     from longderm.training.change import ChangeSettings, train_change
 
     settings = ChangeSettings(seed=seed, passes=passes, rounds=rounds)

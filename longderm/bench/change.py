@@ -33,7 +33,7 @@ _TOLD_EVERY = 50
 
 def run(
     out: Path,
-    photos: str,
+    photos: str = "",
     pairs: int = 2000,
     split: str = "val",
     seed: int = 1,
@@ -43,6 +43,10 @@ def run(
     crops: int = 1,
     release: str = "",
     rephotographed: int = 0,
+    store: str = "",
+    labels: str = "",
+    encoder: str = "",
+    ablation: int = 1,
 ) -> dict[str, Any]:
     """Make and score `pairs` pairs of the fixed mix over `split` of the ISIC-layout folder `photos`, and the tiers
     that come on top (see `change_pairs.plan`); prints a table.
@@ -52,8 +56,20 @@ def run(
     pair in `out`/crops; rephotographed: pairs that did not change, if more than half of `pairs` (p-values take 2,000);
     release: version of the change release that scores. Rows of another release are scored anew
     from what was measured. Raises SourceNotFoundError for another layout, UsageError for rows of another run.
+
+    store, labels: instead of making pairs, judge those of a store that a table labels; then encoder: weights of which
+    the cosine is told as well, ablation: 0 leaves the steps of preprocessing on (see `site_change.run`).
     """
-    folder = checked_folder(Path(photos))
+    if store or labels:
+        from longderm.bench import site_change
+
+        if photos or not (store and labels):
+            raise UsageError("bench change takes --photos FOLDER, or --store URI with --labels CSV")
+        options = site_change.Options(str(release), str(encoder), bool(ablation), bool(resume), workers)
+        return site_change.run(out, str(store), str(labels), options)
+    if not photos:
+        raise UsageError("bench change needs --photos FOLDER, or --store URI with --labels CSV")
+    folder = checked_folder(Path(str(photos)))
     chosen = load_release("change", release or DEFAULT_VERSION)
     described = {"seed": seed, "pairs": pairs, "split": split}
     rows = start_rows(out / ROWS, described, bool(resume))
@@ -76,7 +92,9 @@ def run(
     return figures | {"run": described, "release": chosen.name, "photos": usable, "planned": len(specs)}
 
 
-def start_rows(path: Path, described: dict[str, Any], resume: bool) -> list[Row]:
+def start_rows(
+    path: Path, described: dict[str, Any], resume: bool, options: str = "--pairs, --split and --seed"
+) -> list[Row]:
     """The rows of an earlier run to go on with, or none and a new file. Raises UsageError for another run's rows."""
     if not resume or not path.is_file():
         path.write_text(json.dumps(described, sort_keys=True) + "\n")
@@ -85,7 +103,7 @@ def start_rows(path: Path, described: dict[str, Any], resume: bool) -> list[Row]
     # A run that was killed may have left half a line.
     whole = [line for line in lines if line.endswith("}")]
     if not whole or json.loads(whole[0]) != described:
-        raise UsageError(f"{path.name} in --out is of another run; give its --pairs, --split and --seed, or --resume 0")
+        raise UsageError(f"{path.name} in --out is of another run; give its {options}, or --resume 0")
     path.write_text("\n".join(whole) + "\n")
     return [json.loads(line) for line in whole[1:]]
 

@@ -18,7 +18,7 @@ from longderm.bench.change_baselines import BASELINES, Aligned
 from longderm.bench.change_pairs import ChangePair, ChangeSpec, make_pair
 from longderm.change.appearance import place_heat
 from longderm.change.crops import Crops, cut_crops
-from longderm.change.evidence import SPECS, NoiseModel, Observation, conformal_p_value, score_of
+from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of, to_observation
 from longderm.change.result import Change
 from longderm.errors import UsageError
 from longderm.imaging.fit import dice
@@ -106,11 +106,7 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
 
 def observations_of(change: Change) -> list[Observation]:
     """The measured differences of a change as they enter the score; sizes in mm are none of them."""
-    return [
-        Observation(d.measure, math.log1p(d.delta / 100.0) if SPECS[d.measure].kind == "ratio" else d.delta)
-        for d in change.deltas
-        if d.measure in SPECS
-    ]
+    return [found for delta in change.deltas if (found := to_observation(delta)) is not None]
 
 
 def where_figures(

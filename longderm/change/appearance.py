@@ -58,17 +58,19 @@ def appearance_network(release: Release) -> ChangeNetwork | None:
     return _read(release.folder, release.digest) if "network" in release.config else None
 
 
-def compare_appearance(crops: Crops, network: ChangeNetwork, interval_days: float | None = None) -> Appearance:
+def compare_appearance(
+    crops: Crops, network: ChangeNetwork, interval_days: float | None = None, dark_corners_left_out: bool = True
+) -> Appearance:
     """Show the network both crops of a pair (see `cut_crops`), in one light.
 
-    interval_days: between the visits, None where it is not known.
+    interval_days: between the visits, None where it is not known; dark_corners_left_out: see `in_one_light`.
     """
     import torch
 
     from longderm.models.change_network import CHANGE_REASONS, encode_interval
     from longderm.models.lesion_network import normalise
 
-    shown = [torch.from_numpy(picture) for picture in in_one_light(crops)]
+    shown = [torch.from_numpy(picture) for picture in in_one_light(crops, dark_corners_left_out)]
     views = [torch.stack([_turned(picture, way) for way in _SHOWN]) for picture in shown]
     interval = torch.tensor([encode_interval(interval_days)] * len(_SHOWN))
     with torch.inference_mode():

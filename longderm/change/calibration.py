@@ -62,17 +62,25 @@ def fit_noise(stable: Pairs) -> dict[str, Noise]:
     return fitted
 
 
-def fit_weights(stable: Pairs, changed: Pairs, noise: Mapping[str, Noise]) -> tuple[dict[str, float], float]:
+def fit_weights(
+    stable: Pairs,
+    changed: Pairs,
+    noise: Mapping[str, Noise],
+    prior: Mapping[str, float] | None = None,
+    ridge: float = RIDGE,
+) -> tuple[dict[str, float], float]:
     """Weights (none negative) and bias of the score: a logistic regression of changed against stable pairs.
 
     Both classes count the same in sum. Weights below zero are not allowed, so that the score rises with every
-    difference; the size group is held to SIZE_SHARE_MAX of all weight.
+    difference; the size group is held to SIZE_SHARE_MAX of all weight. prior: the weights that `ridge` holds the fit
+    to, 0 where it names none; without it they are all EQUAL_WEIGHT.
     """
     from scipy.optimize import minimize
 
     names = sorted(noise)
     rows = np.array([_evidence_row(pair, names, noise) for pair in [*stable, *changed]])
     target = np.array([0.0] * len(stable) + [1.0] * len(changed))
+    held_to = np.array([EQUAL_WEIGHT if prior is None else prior.get(name, 0.0) for name in names])
     weight = np.where(target > 0, 0.5 / max(len(changed), 1), 0.5 / max(len(stable), 1))
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -80,12 +88,12 @@ def fit_weights(stable: Pairs, changed: Pairs, noise: Mapping[str, Noise]) -> tu
         probability = 1.0 / (1.0 + np.exp(-logit))
         value = float((weight * (np.logaddexp(0.0, logit) - target * logit)).sum())
         residual = weight * (probability - target)
-        away = parameters[1:] - EQUAL_WEIGHT
-        gradient = np.concatenate([[residual.sum()], np.einsum("ni,n->i", rows, residual) + 2.0 * RIDGE * away])
-        return value + RIDGE * float((away**2).sum()), gradient
+        away = parameters[1:] - held_to
+        gradient = np.concatenate([[residual.sum()], np.einsum("ni,n->i", rows, residual) + 2.0 * ridge * away])
+        return value + ridge * float((away**2).sum()), gradient
 
     bounds = [(None, None)] + [(0.0, None)] * len(names)
-    start = np.concatenate([[-1.0], np.ones(len(names))])
+    start = np.concatenate([[-1.0], held_to])
     result = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B")
     weights = {name: float(value) for name, value in zip(names, result.x[1:], strict=True)}
     size = sum(value for name, value in weights.items() if SPECS[name].group == "size")

@@ -88,6 +88,18 @@ class CommonView:
     skin_known: bool
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """What is left out of a comparison; what it is worth shows where one is switched off."""
+
+    hair: bool = True
+    dark_corners: bool = True
+
+
+#: As every score is made.
+ALL_LEFT_OUT = LeftOut()
+
+
 def followup_share(baseline: tuple[int, int], matrix: NDArray[np.float64]) -> float:
     """How far the follow-up is reduced to be compared, at most 1; 1: not at all.
 
@@ -105,11 +117,13 @@ def build_common_view(
     matrix: NDArray[np.float64],
     masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     whole: bool = True,
+    left_out: LeftOut = ALL_LEFT_OUT,
 ) -> CommonView:
     """Bring a pair onto the comparison grid and into the same light.
 
     matrix: (3, 3), baseline to follow-up pixels; masks: the lesion in each photo, bool (H, W) on its native grid;
-    whole: False keeps the lesions with their skin ring only, which is all that is measured: most photos show more.
+    whole: False keeps the lesions with their skin ring only, which is all that is measured: most photos show more;
+    left_out: glare is left out always.
     """
     import cv2
 
@@ -133,11 +147,14 @@ def build_common_view(
     lesion_f = bring(_reduce_soft(masks[1], source_shape)) > 127
     # A median at the rim of either photo would mix in what lies beyond it.
     rim = np.ones((MEDIAN_WINDOW_PX + 2, MEDIAN_WINDOW_PX + 2), np.uint8)
-    both_see = find_field_of_view(small) & bring_mask(find_field_of_view(source))
+    views = [
+        find_field_of_view(p) if left_out.dark_corners else np.ones(p.shape[:2], np.bool_) for p in (small, source)
+    ]
+    both_see = views[0] & bring_mask(views[1])
     seen = np.asarray(cv2.erode(both_see.astype(np.uint8), rim) > 0)
     covered_b, covered_f = (
-        _covered(small, lesion_b),
-        bring_mask(_covered(source, _reduce_mask(masks[1], source_shape))),
+        _covered(small, lesion_b, left_out.hair),
+        bring_mask(_covered(source, _reduce_mask(masks[1], source_shape), left_out.hair)),
     )
     valid = seen & ~covered_b & ~covered_f
 
@@ -215,8 +232,10 @@ def _lightness(light: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(116.0 * curve - 16.0, dtype=np.float32)
 
 
-def _covered(pixels: NDArray[np.uint8], lesion: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels under hair or glare."""
+def _covered(pixels: NDArray[np.uint8], lesion: NDArray[np.bool_], with_hair: bool) -> NDArray[np.bool_]:
+    """Pixels under hair (if asked for) or glare."""
+    if not with_hair:
+        return find_glare(pixels)
     hair = find_hair(pixels)
     if float(hair[lesion].mean() if lesion.any() else 0.0) > HAIR_SHARE_MAX:
         hair = hair & ~lesion

@@ -70,19 +70,22 @@ def cut_crops(
     return Crops(first, second, in_first & in_second, lesions[0], lesions[1], to_baseline)
 
 
-def in_one_light(crops: Crops) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def in_one_light(crops: Crops, dark_corners_left_out: bool = True) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Both crops with the skin around the lesions brought to one colour, halfway between; grey where either is unseen.
 
     A gain per channel, from the skin's medians: it treats both photos alike, so that their order does not matter. Where
-    too little skin is seen, the crops keep their light.
+    too little skin is seen, the crops keep their light. dark_corners_left_out: what is dark in all channels outside of
+    the lesions counts as unseen.
     """
     import cv2
 
     pictures = [crops.baseline, crops.followup]
     lesion = crops.baseline_lesion | crops.followup_lesion
-    # Smoothed, so that a camera's grain beyond its field of view does not count as seen.
-    bright = [cv2.blur(lightest_channel(picture), (_GRAIN_PX, _GRAIN_PX)) > DARK_GREY for picture in pictures]
-    seen = crops.seen & ((bright[0] & bright[1]) | lesion)
+    seen = crops.seen
+    if dark_corners_left_out:
+        # Smoothed, so that a camera's grain beyond its field of view does not count as seen.
+        bright = [cv2.blur(lightest_channel(picture), (_GRAIN_PX, _GRAIN_PX)) > DARK_GREY for picture in pictures]
+        seen = seen & ((bright[0] & bright[1]) | lesion)
     skin = seen & ~lesion
     if int(skin.sum()) >= MIN_SKIN_SHARE * skin.size:
         levels = np.array([np.median(picture[skin], axis=0) for picture in pictures]).clip(1.0)

@@ -168,6 +168,15 @@ def to_delta(observation: Observation, model: NoiseModel) -> Delta:
     )
 
 
+def to_observation(delta: Delta) -> Observation | None:
+    """The observation that a delta was made of; None for a size in mm, which the score does not read."""
+    if delta.measure not in SPECS:
+        return None
+    ratio = SPECS[delta.measure].kind == "ratio"
+    value = math.log1p(delta.delta / 100.0) if ratio else delta.delta
+    return Observation(delta.measure, value, delta.baseline, delta.followup)
+
+
 def percent_of(log_ratio: float) -> float:
     """Percent of change of a log ratio."""
     return 100.0 * math.expm1(log_ratio)

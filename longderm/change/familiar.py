@@ -59,6 +59,11 @@ def fit_range(
     visits, where they are dated. As no pair gave its own yardstick, a further pair like them lies farther out than all
     n of them with a probability of at most 1 / (n + 1) (conformal prediction; Vovk et al. 2005).
     """
+    return range_around(fit_spreads(described), pairs, intervals_days)
+
+
+def fit_spreads(described: Sequence[Levels]) -> dict[str, dict[str, float]]:
+    """Median and robust SD of each level over photos; levels that too few of them have are left out."""
     spreads: dict[str, dict[str, float]] = {}
     for name in sorted(LEVELS):
         values = np.array([levels[name] for levels in described if name in levels])
@@ -66,12 +71,22 @@ def fit_range(
             centre = float(np.median(values))
             spread = max(MAD_TO_SD * float(np.median(np.abs(values - centre))), SPREAD_FLOOR_LAB)
             spreads[name] = {"median": round(centre, 4), "spread": round(spread, 4)}
+    return spreads
+
+
+def range_around(
+    spreads: Mapping[str, Mapping[str, float]], pairs: Sequence[Sequence[Levels]], intervals_days: Sequence[int]
+) -> dict[str, Any] | None:
+    """The block `in_distribution` of calibration pairs by spreads that were fitted on other patients; see `fit_range`.
+
+    None where the pairs are too few to state a range, or no level is known.
+    """
     found = [[distance_of(levels, spreads) for levels in pair] for pair in pairs]
     distances = [max(d for d, _ in known) for pair in found if len(known := [one for one in pair if one]) == len(pair)]
     if not spreads or len(distances) < PAIRS_MIN:
         return None
     return {
-        "levels": spreads,
+        "levels": {name: dict(value) for name, value in spreads.items()},
         "unusual": round(float(np.quantile(distances, UNUSUAL_QUANTILE)), 4),
         "far": round(max(distances), 4),
         "pairs": len(distances),

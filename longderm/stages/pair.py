@@ -14,7 +14,7 @@ from longderm.archive import row_meta
 from longderm.archive.reduced import ReducedDecode
 from longderm.change import Change, score_change
 from longderm.change.common_view import COMPARISON_SIDE_PX, followup_share
-from longderm.imaging import Segmentation
+from longderm.imaging import Measures, Segmentation
 from longderm.imaging.artefacts import ARTEFACT_SIDE_PX
 from longderm.photo import Photo
 from longderm.registration import Alignment, Prepared, align, prepare, warp_to_baseline
@@ -205,9 +205,45 @@ def read_alignment(row: Row) -> Alignment:
     )
 
 
-def _change(
+@dataclass(frozen=True, eq=False)
+class ComparedPair:
+    """A pair as it is compared, (baseline, follow-up) each: all on the grids that the photos were decoded on."""
+
+    photos: tuple[Photo, Photo]
+    segmentations: tuple[Segmentation, Segmentation]
+    measures: tuple[Measures, Measures]
+    alignment: Alignment
+
+
+def finished_pair(work: Work, pair_id: str) -> PairWork | None:
+    """A pair with nothing to do and the rows it stands on; None where a stage is pending or failed on it."""
+    pair = work.pairs[pair_id]
+    ids = (pair.baseline["photo_id"], pair.followup["photo_id"])
+    masks, measures, previews, scales = (
+        _results(work, stage, ids) for stage in ("masks", "measures", "previews", "scales")
+    )
+    alignment = work.result("alignments", pair_id)
+    if masks is None or measures is None or previews is None or scales is None or alignment is None:
+        return None
+    failed = any(row["failure"] for rows in (masks, measures) for row in rows.values()) or alignment["failure"]
+    return None if failed else PairWork(pair, {}, alignment, masks, measures, previews, scales)
+
+
+def open_compared(item: PairWork, place: Place) -> ComparedPair:
+    """A finished pair (`finished_pair`) opened again, for another way to compare it.
+
+    Raises UnavailableError where a photo's file is gone.
+    """
+    assert item.alignment is not None
+    ready: dict[str, _Ready | Exception] = {}
+    store, photos = place.open_store(), (item.pair.baseline, item.pair.followup)
+    baseline, followup = (_get_ready(photo, item, ready, place, store) for photo in photos)
+    return _compared(item, baseline, followup, read_alignment(item.alignment), place, store)
+
+
+def _compared(
     item: PairWork, baseline: _Ready, followup: _Ready, alignment: Alignment, place: Place, store: Store
-) -> Row:
+) -> ComparedPair:
     photos = (item.pair.baseline, item.pair.followup)
     first, second = (read_measures(item.measures[photo["photo_id"]]) for photo in photos)
     if followup.grid.is_reduced and alignment.matrix is not None:
@@ -219,12 +255,21 @@ def _change(
         first, second = baseline.grid.lower_measures(first), followup.grid.lower_measures(second)
         if alignment.matrix is not None:
             alignment = replace(alignment, matrix=lower_matrix(alignment.matrix, baseline.grid, followup.grid))
+    return ComparedPair(
+        (baseline.photo, followup.photo), (baseline.segmentation, followup.segmentation), (first, second), alignment
+    )
+
+
+def _change(
+    item: PairWork, baseline: _Ready, followup: _Ready, alignment: Alignment, place: Place, store: Store
+) -> Row:
+    compared = _compared(item, baseline, followup, alignment, place, store)
+    alignment = compared.alignment
     change = score_change(
-        baseline.photo,
-        followup.photo,
+        *compared.photos,
         alignment=alignment,
-        segmentations=(baseline.segmentation, followup.segmentation),
-        measures=(first, second),
+        segmentations=compared.segmentations,
+        measures=compared.measures,
         release=place.fingerprinter().releases["change"],
         interval_days=item.pair.interval_days,
     )
@@ -240,7 +285,7 @@ def _change(
     row["reasons"] = list(change.reasons)
     row["deltas"] = [rounded(asdict(delta)) for delta in change.deltas]
     if alignment.matrix is not None and alignment.accepted:
-        row |= _pictures(change, baseline.photo, followup.photo, alignment.matrix, store)
+        row |= _pictures(change, *compared.photos, alignment.matrix, store)
     return row
 
 
