@@ -18,7 +18,7 @@ from longderm.bench.change_baselines import BASELINES, Aligned
 from longderm.bench.change_pairs import ChangePair, ChangeSpec, make_pair
 from longderm.change.appearance import place_heat
 from longderm.change.crops import Crops, cut_crops
-from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of, to_observation
+from longderm.change.evidence import APPEARANCE, NoiseModel, Observation, conformal_p_value, score_of, to_observation
 from longderm.change.result import Change
 from longderm.errors import UsageError
 from longderm.imaging.fit import dice
@@ -137,7 +137,7 @@ def where_figures(
 def rescored(row: Row, release: Release, crops_from: Path) -> Row:
     """The row as another release than the one that measured it would give it, from what was measured; a network looks
     at the crops of `crops_from`. Raises UsageError where they were not kept."""
-    from longderm.change.appearance import APPEARANCE, appearance_network, compare_appearance
+    from longderm.change.appearance import appearance_network, compare_appearance
 
     if row["refused"] is not None or row["model"] == release.digest:
         return row

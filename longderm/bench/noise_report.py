@@ -119,7 +119,8 @@ def write_card(path: Path, version: str, command: str, config: dict[str, Any], f
         f"{config['alpha']}.",
         "",
         "Score = logistic(bias + sum of weight x evidence), evidence = d^2 / (d^2 + 9), d = difference in standard",
-        f"deviations of the noise. No weight is negative; size carries at most {100 * SIZE_SHARE_MAX:.0f}% of all.",
+        "deviations of the noise; a network's log odds are evidence as they stand. No weight is negative; size",
+        f"carries at most {100 * SIZE_SHARE_MAX:.0f}% of all.",
         "",
         "| difference | unit | centre | SD | MDC | weight |",
         "|---|---|---|---|---|---|",
@@ -151,7 +152,7 @@ def _network_lines(network: dict[str, Any] | None) -> list[str]:
         "",
         "`appearance` is the answer of a siamese network (`network.safetensors`, trained from scratch, "
         f"{network['parameters'] / 1e6:.2f} million",
-        "parameters) that compares both aligned crops: the softplus of its mean logit over four views. Trained on",
+        "parameters) that compares both aligned crops: its mean log odds over four views, plus 8. Trained on",
         f"pairs made of {network['photos']} photos (split train of the ISIC 2018 challenge, CC0), each taken twice in",
         "software, half of them changed in between by painting. It has seen no lesion that truly changed.",
         f"`longderm train change FOLDER --out OUT --passes {trained['passes']} --threads 1`, seed {trained['seed']};",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.change.crops import Crops, in_one_light
-from longderm.change.evidence import Observation
+from longderm.change.evidence import APPEARANCE, Observation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from longderm.models.change_network import ChangeNetwork
     from longderm.models.releases import Release
 
-#: The difference that the network's answer is measured as.
-APPEARANCE = "appearance"
+#: Added to the network's log odds, so that the difference is never negative: where it is surer than this that nothing
+#: changed, nothing differs. The most that a difference counts is as far on the other side.
+NOTHING_LOG_ODDS = 8.0
 #: Ways a pair of crops is shown, as (turned upside down, mirrored): the mean over them does not know which way up the
 #: camera was.
 _SHOWN = ((False, False), (True, False), (False, True), (True, True))
@@ -38,9 +39,9 @@ _SEEN = 0.5
 class Appearance:
     """The network's answer to a pair.
 
-    difference: 0 or more, the softplus of its mean logit: about the logit itself where it sees a change, near 0 where
-    it sees none; where: chance that a place changed, float32 (S / 8, S / 8) on the grid of the crops; reasons: chance
-    of each of CHANGE_REASONS, given that something changed.
+    difference: 0 to 16, its mean log odds of a change plus NOTHING_LOG_ODDS: 8 is as likely as not; where: chance that
+    a place changed, float32 (S / 8, S / 8) on the grid of the crops; reasons: chance of each of CHANGE_REASONS, given
+    that something changed.
     """
 
     difference: float
@@ -80,7 +81,8 @@ def compare_appearance(
         logit = float(logits.change.mean())
         reasons = torch.sigmoid(logits.reasons).mean(dim=0).tolist()
     told = {name: round(float(value), 4) for name, value in zip(CHANGE_REASONS, reasons, strict=True)}
-    return Appearance(float(np.logaddexp(0.0, logit)), np.asarray(where, np.float32), told)
+    difference = float(np.clip(logit + NOTHING_LOG_ODDS, 0.0, 2.0 * NOTHING_LOG_ODDS))
+    return Appearance(difference, np.asarray(where, np.float32), told)
 
 
 def place_heat(where: NDArray[np.float32], crops: Crops, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.change.evidence import (
+    APPEARANCE,
+    DISTANCES,
     MEASURES,
     SPECS,
     Z95,
     Noise,
     NoiseModel,
     Observation,
-    evidence_of,
+    evidence,
     score_of,
-    standardise,
 )
 
 #: Fewer stable pairs than this say nothing of a measure's noise; it is then left out.
@@ -36,6 +37,9 @@ SIZE_SHARE_MAX = 0.30
 #: seventeen correlated measures apart, and what the simulator does not change may well change in a clinic.
 RIDGE = 0.01
 EQUAL_WEIGHT = 1.0
+#: Beside a network, whose log odds already weigh what it sees, each other measure is held near to little instead: it is
+#: to tell what the network missed, and its noise is not to drown what the network saw.
+BESIDE_NETWORK_WEIGHT, BESIDE_NETWORK_RIDGE = 0.1, 0.03
 
 Pairs = Sequence[Sequence[Observation]]
 
@@ -53,7 +57,7 @@ def fit_noise(stable: Pairs) -> dict[str, Noise]:
         values = np.array([o.value for pair in stable for o in pair if o.measure == spec.name])
         if len(values) < MIN_STABLE_PAIRS:
             continue
-        distance = spec.kind == "distance"
+        distance = spec.kind in DISTANCES
         centre = float(np.median(values)) if distance else 0.0
         spread = max(MAD_TO_SD * float(np.median(np.abs(values - centre))), SPREAD_FLOOR[spec.unit])
         tail = float(np.quantile(values if distance else np.abs(values), 0.95))
@@ -107,7 +111,11 @@ def fit_weights(
 def fit_release(stable: Pairs, changed: Pairs, calibration: Pairs, alpha: float) -> dict[str, Any]:
     """The numbers of a release's config.json. `calibration`: stable pairs of other patients, one per patient."""
     noise = fit_noise(stable)
-    weights, bias = fit_weights(stable, changed, noise)
+    if APPEARANCE in noise:
+        prior = dict.fromkeys(noise, BESIDE_NETWORK_WEIGHT) | {APPEARANCE: 1.0}
+        weights, bias = fit_weights(stable, changed, noise, prior, BESIDE_NETWORK_RIDGE)
+    else:
+        weights, bias = fit_weights(stable, changed, noise)
     model = NoiseModel(noise, weights, bias, (), alpha)
     return {
         "alpha": alpha,
@@ -126,5 +134,5 @@ def _unit(name: str) -> str:
 
 
 def _evidence_row(pair: Sequence[Observation], names: Sequence[str], noise: Mapping[str, Noise]) -> list[float]:
-    values = {o.measure: evidence_of(standardise(o, noise[o.measure])) for o in pair if o.measure in noise}
+    values = {o.measure: evidence(o, noise[o.measure]) for o in pair if o.measure in noise}
     return [values.get(name, 0.0) for name in names]

@@ -24,8 +24,8 @@ Z95 = 1.959964
 class MeasureSpec:
     """One difference that is measured: its name, unit, group, what it is called in a sentence, and its kind.
 
-    kind: "ratio" (a positive quantity, compared by its logarithm), "signed" (follow-up minus baseline) or "distance"
-    (never negative; noise alone makes it larger than 0).
+    kind: "ratio" (a positive quantity, compared by its logarithm), "signed" (follow-up minus baseline), "distance"
+    (never negative; noise alone makes it larger than 0) or "log odds" (a distance that is evidence as it stands).
     """
 
     name: str
@@ -35,9 +35,12 @@ class MeasureSpec:
     kind: str
 
 
+#: The difference that a network's answer is measured as.
+APPEARANCE = "appearance"
+
 #: Every measured difference. The groups are those of the score: size is one of five.
 MEASURES: tuple[MeasureSpec, ...] = (
-    MeasureSpec("appearance", "1", "appearance", "appearance as the network compares it", "distance"),
+    MeasureSpec(APPEARANCE, "1", "appearance", "appearance as the network compares it", "log odds"),
     MeasureSpec("area", "%", "size", "area", "ratio"),
     MeasureSpec("area_confirmed", "%", "size", "area as far as the images confirm it", "ratio"),
     MeasureSpec("long_diam", "%", "size", "longest diameter", "ratio"),
@@ -58,6 +61,9 @@ MEASURES: tuple[MeasureSpec, ...] = (
     MeasureSpec("structure_pattern", "1", "structure", "pattern of the structure", "distance"),
     MeasureSpec("structure_uneven", "1", "structure", "unevenness of the change of structure", "distance"),
 )
+
+#: Kinds that have no sign.
+DISTANCES = ("distance", "log odds")
 
 SPECS: dict[str, MeasureSpec] = {spec.name: spec for spec in MEASURES}
 
@@ -116,9 +122,16 @@ def standardise(observation: Observation, noise: Noise) -> float:
 
     For a distance only what exceeds its centre counts: noise alone makes it larger than 0.
     """
-    if SPECS[observation.measure].kind == "distance":
+    if SPECS[observation.measure].kind in DISTANCES:
         return max(0.0, observation.value - noise.centre) / noise.spread
     return abs(observation.value - noise.centre) / noise.spread
+
+
+def evidence(observation: Observation, noise: Noise) -> float:
+    """What an observation enters the score with: `evidence_of` its deviation; log odds add up as they are."""
+    if SPECS[observation.measure].kind == "log odds":
+        return observation.value
+    return evidence_of(standardise(observation, noise))
 
 
 def evidence_of(deviation: float) -> float:
@@ -131,7 +144,7 @@ def score_of(observations: Sequence[Observation], model: NoiseModel) -> float:
     """Score in [0, 1]: logistic of the weighted evidence. It rises with every |difference|; a measure that is missing
     adds nothing."""
     terms = [
-        model.weights[o.measure] * evidence_of(standardise(o, model.noise[o.measure]))
+        model.weights[o.measure] * evidence(o, model.noise[o.measure])
         for o in sorted(observations, key=lambda o: o.measure)
         if o.measure in model.noise and o.measure in model.weights
     ]
@@ -189,7 +202,7 @@ def sentence(delta: Delta) -> str:
     unit = {"%": "%", "1": "", "count": ""}.get(delta.unit, f" {delta.unit}")
     scale = abs(delta.delta) if delta.mdc is None else min(abs(delta.delta), delta.mdc)
     digits = 0 if delta.unit in ("%", "count") else 1 if scale >= 1 else 2 if scale >= 0.1 else 3
-    sign = "" if spec is not None and spec.kind == "distance" else "+"
+    sign = "" if spec is not None and spec.kind in DISTANCES else "+"
     mdc = "MDC not known" if delta.mdc is None else f"MDC {_mdc_text(delta, digits)}{unit}"
     return f"{label} {delta.delta:{sign}.{digits}f}{unit} ({mdc})"
 

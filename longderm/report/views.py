@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from longderm.change.appearance import APPEARANCE
+from longderm.change.evidence import APPEARANCE
 from longderm.change.result import LAB, PROBABILITY
 from longderm.report.chart import AreaSeries
 from longderm.report.words import RELATIVE_TWIN, SIZE_MEASURES, count_label, day_label

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from longderm.change.evidence import SPECS
+from longderm.change.evidence import DISTANCES, SPECS
 
 #: Mean length of a month in days, as everywhere in longderm.
 MONTH_DAYS = 30.4375
@@ -156,7 +156,7 @@ def delta_texts(row: Mapping[str, Any]) -> dict[str, str]:
         return "not known" if value is None else with_unit(number(value, decimals, signed=signed), unit)
 
     noise = "MDC not known" if mdc is None else f"MDC {text(mdc)}"
-    difference = text(delta, signed=kind != "distance", decimals=of_values)
+    difference = text(delta, signed=kind not in DISTANCES, decimals=of_values)
     told = {
         "label": label,
         "baseline": text(row["baseline"], decimals=of_values) if row["baseline"] is not None else "",
@@ -172,7 +172,7 @@ def delta_texts(row: Mapping[str, Any]) -> dict[str, str]:
     head = label[0].upper() + label[1:]
     if delta is None:
         head += " was not measured"
-    elif kind == "distance":
+    elif kind in DISTANCES:
         head += f" of {difference}"
     elif round(delta, of_values) == 0:
         head += f" did not move{ends}"

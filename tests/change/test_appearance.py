@@ -12,9 +12,9 @@ import torch
 from drawn_lesions import SIDE, lesion_pixels
 
 from longderm.change import score_change
-from longderm.change.appearance import APPEARANCE, appearance_network, compare_appearance, place_heat
+from longderm.change.appearance import appearance_network, compare_appearance, place_heat
 from longderm.change.crops import Crops, cut_crops
-from longderm.change.evidence import NoiseModel
+from longderm.change.evidence import APPEARANCE, NoiseModel
 from longderm.change.result import LAB, PROBABILITY
 from longderm.errors import RefusedError
 from longderm.models.change_network import (

@@ -85,7 +85,7 @@ def test_the_release_states_what_photos_it_was_calibrated_on_where_that_was_obse
     assert within["interval_days"][0] >= 30 + min(calibrating)
     write_card(tmp_path / "with.md", "9.0.0", "longderm bench noise", config, {})
     assert f"all within {within['far']:.1f}" in (tmp_path / "with.md").read_text()
-    assert "network" not in (tmp_path / "with.md").read_text()
+    assert "## The network" not in (tmp_path / "with.md").read_text()
 
     held = {"held_auroc": 0.912, "held_hottest_inside": 0.87}
     trained = {"training": {"passes": 9, "seed": 4}, "held_out": held, "photos": 77, "parameters": 1_690_000}
