@@ -16,8 +16,9 @@ from longderm.command_options import read_settings as _settings
 from longderm.errors import LongdermError, UsageError
 from longderm.prognosis_commands import prognosis
 from longderm.registry_commands import registry
-from longderm.site_commands import Labels, NewVersion, recalibrate, train_on_site
 from longderm.site_commands import labels as write_labels
+from longderm.site_commands import recalibrate
+from longderm.training_commands import train
 
 app = App(
     name="longderm",
@@ -35,7 +36,6 @@ Pattern = Annotated[
     str | None, Parameter(name="--pattern", help='Identity in the path, such as "{patient}/{lesion}/{date}*".')
 ]
 
-train = App(name="train", help="Train a network on a folder of photos, on the CPU or a GPU.")
 app.command(train)
 app.command(registry)
 app.command(prognosis)
@@ -242,129 +242,6 @@ def simulate(out: Path, *, patients: int, seed: int, workers: int = 0, json_: As
     _print(
         {"out": str(out), "photos": made.photos}, json_, f"{made.photos} photos of {patients} patients\nArchive: {out}"
     )
-
-
-@train.command
-def segmentation(
-    folder: Path,
-    *,
-    out: Path,
-    passes: int = 110,
-    seed: int = 0,
-    held_share: float = 0.125,
-    simulated_patients: int = 40,
-    device: str = "auto",
-    threads: int = 0,
-    json_: AsJson = False,
-) -> None:
-    """Train the networks that draw outlines and see structures; call it again to go on after an interruption.
-
-    Parameters
-    ----------
-    folder
-        images/, masks/, index.csv (isic_id, split, a column per structure); structures/ where there are marks.
-    out
-        Folder for checkpoints, logs and, at the end, the release.
-    passes
-        How often each photo of split "train" is seen.
-    seed
-        The same seed gives the same weights on the same kind of machine.
-    held_share
-        Share of the train photos that is kept out to calibrate by.
-    simulated_patients
-        Simulated patients whose photos are mixed in; 0 for none.
-    device
-        auto, cpu or cuda.
-    threads
-        Threads of the CPU; 0 means one per core.
-    """
-    from longderm.training.lesion import train_segmentation
-    from longderm.training.segmentation import TrainingSettings
-
-    settings = TrainingSettings(seed=seed, passes=passes, held_share=held_share, simulated_patients=simulated_patients)
-    summary = train_segmentation(folder, out, settings, device, threads, progress=not json_)
-    _print(summary, json_, f"Release: {summary['release']}")
-
-
-@train.command
-def change(
-    folder: Path | None = None,
-    *,
-    out: Path,
-    store: Annotated[str | None, Parameter(name="--store", help="Fit to a store's own labelled pairs instead.")] = None,
-    labels: Labels = None,
-    release: NewVersion = None,
-    passes: int = 40,
-    rounds: int = 4,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int = 0,
-    json_: AsJson = False,
-) -> None:
-    """Train the network that compares both photos of a pair; call it again to go on after an interruption.
-
-    With --store and --labels: fit the weights of the score to a site's own pairs; refused (3) where nobody gains.
-
-    Parameters
-    ----------
-    folder
-        images/, masks/, index.csv (isic_id, split); its photos of split "train" are taken twice in software.
-    out
-        Folder for the checkpoint, the log and, at the end, the weights; with --store a new one for the release.
-    passes
-        Times that the run goes through the photos; it is saved after each.
-    rounds
-        Pairs made of each photo in a pass.
-    seed
-        The same seed gives the same weights on the same kind of machine.
-    device
-        auto, cpu or cuda.
-    threads
-        Threads of the CPU; 0 means one per core.
-    """
-    if folder is None or store is not None or labels is not None:
-        train_on_site(folder, store, labels, out, release, json_)
-        return
-    from longderm.training.change import ChangeSettings, train_change
-
-    settings = ChangeSettings(seed=seed, passes=passes, rounds=rounds)
-    summary = train_change(folder, out, settings, device, threads, progress=not json_)
-    _print(summary, json_, f"Network: {summary['network']}")
-
-
-@train.command
-def encoder(
-    folder: Path,
-    *,
-    out: Path,
-    passes: int = 60,
-    seed: int = 0,
-    device: str = "auto",
-    threads: int = 0,
-    json_: AsJson = False,
-) -> None:
-    """Train the default encoder without labels; call it again to go on after an interruption.
-
-    Parameters
-    ----------
-    folder
-        images/, masks/, index.csv (isic_id, split); of its photos of split "train" two views each are compared.
-    out
-        Folder for the checkpoint, the log and, at the end, the weights, which `load_encoder` takes.
-    passes
-        Times that the run goes through the photos; it is saved after each.
-    seed
-        The same seed gives the same weights on the same kind of machine.
-    device
-        auto, cpu or cuda.
-    threads
-        Threads of the CPU; 0 means one per core.
-    """
-    from longderm.training.encoder import EncoderSettings, train_encoder
-
-    settings = EncoderSettings(seed=seed, passes=passes)
-    summary = train_encoder(folder, out, settings, device, threads, progress=not json_)
-    _print(summary, json_, f"Encoder: {summary['encoder']}")
 
 
 @app.command
