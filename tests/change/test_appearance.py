@@ -106,7 +106,7 @@ def test_the_map_lies_on_the_baseline_and_says_nothing_where_a_photo_shows_nothi
 def test_a_release_with_a_network_tells_it_among_the_deltas_and_maps_a_chance(release):
     photos = Photo.from_array(lesion_pixels()[0]), Photo.from_array(lesion_pixels(blotch=1.2)[0])
     with_network = score_change(*photos, alignment=STILL, release=release)
-    without = score_change(*photos, alignment=STILL)
+    without = score_change(*photos, alignment=STILL, release=load_release("change", "0.1.0"))
     assert (with_network.heatmap_unit, without.heatmap_unit) == (PROBABILITY, LAB)
     told = {delta.measure: delta for delta in with_network.deltas}
     assert told[APPEARANCE].mdc == 0.02 and APPEARANCE not in {delta.measure for delta in without.deltas}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from site_pairs import drawn_observations
 
-from longderm.change.evidence import NoiseModel, conformal_p_value, score_of, to_delta
+from longderm.change.evidence import APPEARANCE, NoiseModel, conformal_p_value, score_of, to_delta
 from longderm.change.familiar import LEVELS
 from longderm.models.in_use import releases_in_use
 from longderm.settings import Settings
@@ -111,7 +111,7 @@ def make_site(root: Path, patients: int, spread: float, changed_share: float, re
     changed, aligned, scored = {}, [], []
     for number, (pair_id, pair) in enumerate(sorted(work.pairs.items())):
         changed[pair_id] = bool(rng.random() < changed_share)
-        found = drawn_observations(rng, spread, 0.6 if changed[pair_id] else 0.0)
+        found = drawn_observations(rng, spread, 0.6 if changed[pair_id] else 0.0, APPEARANCE in model.noise)
         score = score_of(found, model)
         base = {"pair_id": pair_id, "lesion_id": pair.lesion_id}
         aligned.append(

@@ -9,11 +9,18 @@ from longderm.change.familiar import LEVELS
 from longderm.site.pairs import SitePair, rescored
 
 
-def drawn_observations(rng, spread=1.0, shift=0.0) -> tuple[Observation, ...]:
-    """Differences of one pair: noise of `spread`, and a change of `shift` on top of every measure."""
+def drawn_observations(rng, spread=1.0, shift=0.0, network=False) -> tuple[Observation, ...]:
+    """Differences of one pair: noise of `spread`, and a change of `shift` on top of every measure.
+
+    network: a network answers as well, with log odds that vary like the packaged one's.
+    """
     found = []
     for spec in MEASURES:
-        if spec.name == "appearance":
+        if spec.kind == "log odds":
+            if network:
+                found.append(
+                    Observation(spec.name, float(np.clip(5.0 + 1.3 * spread * rng.normal() + 3 * shift, 0, 16)))
+                )
             continue
         value = spread * rng.normal() + shift
         found.append(Observation(spec.name, abs(value) if spec.kind == "distance" else 0.1 * value))

@@ -24,6 +24,7 @@ from longderm.site.ablation import CONFIGURATIONS, EVERYTHING, NOTHING, Steps, c
 from longderm.stages.pair import ComparedPair
 
 RELEASE = load_release("change", PACKAGED_VERSIONS["change"])
+MEASURES_ALONE = load_release("change", "0.1.0")
 MODEL = NoiseModel.from_config(RELEASE.config)
 POSE = similarity(1.08, 25, shift=(18, -12))
 
@@ -49,9 +50,10 @@ def _again(pixels, mask):
     return moved, POSE, drawn
 
 
-def scores(pair, *names):
-    found = compare_with(pair, RELEASE, 100.0, configurations={name: CONFIGURATIONS[name] for name in names})
-    return {name: score_of(one.observations, MODEL) for name, one in found.items()}
+def scores(pair, *names, release=RELEASE):
+    found = compare_with(pair, release, 100.0, configurations={name: CONFIGURATIONS[name] for name in names})
+    model = NoiseModel.from_config(release.config)
+    return {name: score_of(one.observations, model) for name, one in found.items()}
 
 
 def test_with_every_step_the_score_is_the_released_one(retaken):
@@ -87,7 +89,8 @@ def test_dark_corners_of_one_photo_count_only_where_they_are_not_left_out():
     dark = np.hypot(x - mask.shape[1] / 2, y - mask.shape[0] / 2) > 92
     cornered = np.where(dark[..., None], np.uint8(6), pixels)
     pair = pair_of(cornered, np.eye(3), mask)
-    told = scores(pair, EVERYTHING, "without dark corners")
+    # A network learned to overlook corners; the measured differences have not.
+    told = scores(pair, EVERYTHING, "without dark corners", release=MEASURES_ALONE)
     assert told["without dark corners"] > told[EVERYTHING]
 
 

@@ -51,14 +51,14 @@ def test_a_noisier_site_gets_a_release_that_the_registry_takes_and_gives_back(lo
         *("recalibrate", "change", "--store", store, "--labels", labels, "--out", made, "--json"), *day
     )
     told = json.loads(printed)
-    assert status == 0 and told["release"] == SITE and told["accepted"] == "noise and scores"
+    assert status == 0 and told["release"] == SITE and told["accepted"] in told["tried"]
     assert check_release(made) == SITE
     config, card = json.loads((made / "config.json").read_text()), (made / "card.md").read_text()
     assert (
         config["source"]["base"] == BASE
         and len(config["calibration_scores"]) == (config["source"]["calibration_patients"])
     )
-    figures = told["tried"]["noise and scores"]
+    figures = told["tried"][told["accepted"]]
     assert figures["false_alarm_rate_before"] > figures["false_alarm_rate"]
     for text in (card, printed, (made / "config.json").read_text()):
         assert not any(pair in text or "patient-" in text for pair in site.changed)
@@ -77,7 +77,7 @@ def test_a_noisier_site_gets_a_release_that_the_registry_takes_and_gives_back(lo
         sum(pair.p_value <= 0.05 for pair in pairs) / len(stable)
         for pairs in (stable, [rescored(pair, model) for pair in stable])
     )
-    assert old > 0.15 and new < 0.1
+    assert old > 0.1 > new
     back = longderm("registry", "rollback", "change", "--store", store, "--reason", "trial", "--by", "A", *day)
     assert back[:2] == (0, f"{SITE} -> {BASE}\n")
     assert find_work(Store(store), Settings()).expected == before.expected
