@@ -28,6 +28,7 @@ from longderm.photo import Photo
 
 if TYPE_CHECKING:
     from longderm.imaging import Measures, Segmentation
+    from longderm.imaging.artefacts import Artefacts
     from longderm.registration import Alignment
 
 #: Measures that are taken from each photo alone; their names are fields of `longderm.imaging.Measures`.
@@ -61,10 +62,16 @@ def score_change(
     of the skin around the lesion only. Raises SourceNotFoundError or RefusedError for a missing or altered release.
     """
     from longderm.imaging import measure, segment
+    from longderm.imaging.artefacts import find_artefacts
 
     used = release if release is not None else load_release("change", DEFAULT_VERSION)
     photos = baseline, followup
-    masks = segmentations if segmentations is not None else (segment(photos[0]), segment(photos[1]))
+    # What draws a mask, what measures under it and what aligns look for hair and glare: they are found once.
+    given = segmentations is not None and measures is not None and alignment is not None
+    first, second = (None, None) if given else tuple(find_artefacts(photo.pixels) for photo in photos)
+    masks = segmentations if segmentations is not None else (
+        segment(photos[0], artefacts=first), segment(photos[1], artefacts=second)
+    )  # fmt: skip
     missing = tuple(
         f"no lesion found in the {which} photo" + (f": {mask.reason}" if mask.reason else "")
         for which, mask in zip(("baseline", "follow-up"), masks, strict=True)
@@ -72,10 +79,12 @@ def score_change(
     )
     if missing:
         return _nothing(missing, used)
-    placed = alignment if alignment is not None else _align(photos, masks)
+    placed = alignment if alignment is not None else _align(photos, masks, (first, second))
     if not placed.accepted or placed.matrix is None:
         return _nothing((f"alignment refused: {placed.reason or 'no match found'}",), used)
-    taken = measures if measures is not None else (measure(photos[0], masks[0]), measure(photos[1], masks[1]))
+    taken = measures if measures is not None else (
+        measure(photos[0], masks[0], first), measure(photos[1], masks[1], second)
+    )  # fmt: skip
 
     matrix = np.asarray(placed.matrix, dtype=np.float64)
     network = appearance_network(used)
@@ -147,10 +156,14 @@ def scale_of(matrix: NDArray[np.float64]) -> float:
     return math.sqrt(abs(float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])))
 
 
-def _align(photos: tuple[Photo, Photo], masks: tuple[Segmentation, Segmentation]) -> Alignment:
+def _align(
+    photos: tuple[Photo, Photo],
+    masks: tuple[Segmentation, Segmentation],
+    artefacts: tuple[Artefacts | None, Artefacts | None],
+) -> Alignment:
     from longderm.registration import align, prepare
 
-    return align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
+    return align(prepare(photos[0], masks[0], artefacts[0]), prepare(photos[1], masks[1], artefacts[1]))
 
 
 def _nothing(reasons: tuple[str, ...], release: Release) -> Change:

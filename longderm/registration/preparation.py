@@ -145,18 +145,18 @@ class Prepared:
         )
 
 
-def prepare(photo: Photo, segmentation: Segmentation | None = None) -> Prepared:
+def prepare(photo: Photo, segmentation: Segmentation | None = None, artefacts: Artefacts | None = None) -> Prepared:
     """Make a photo ready for alignment: masks, illumination-flattened melanin-like channel, pyramid, keypoints.
 
-    `segmentation` is that of `longderm.imaging.segment`; where it is not given, the quick release draws it. Takes any
-    photo; one that cannot be aligned says so in `problem`.
+    `segmentation` is that of `longderm.imaging.segment`; where it is not given, the quick release draws it. Artefacts
+    are found where they are not given. Takes any photo; one that cannot be aligned says so in `problem`.
     """
     from longderm.imaging.artefacts import find_artefacts
     from longderm.imaging.segmentation import QUICK_VERSION, segment
     from longderm.models import load_release
 
     with one_thread():
-        artefacts = find_artefacts(photo.pixels)
+        artefacts = artefacts if artefacts is not None else find_artefacts(photo.pixels)
         if segmentation is None:
             segmentation = segment(photo, load_release("segmentation", QUICK_VERSION), artefacts=artefacts)
         return _prepare(photo, segmentation, artefacts)
