@@ -32,7 +32,38 @@ Endpoint = Literal["recurrence_free", "melanoma_specific", "overall", "stated"]
 Order = Literal["day_first", "month_first"]
 Missing = Literal["refuse", "complete_case"]
 
-OfEndpoint = Annotated[Endpoint, Parameter(name="--endpoint", help="What is predicted; stated: the table's own event.")]
+OfEndpoint = Annotated[
+    Endpoint | None, Parameter(name="--endpoint", help="What is predicted; stated: the table's own event.")
+]
+Metastasis = Annotated[
+    Literal["any", "locoregional", "distant"] | None,
+    Parameter(
+        name="--metastasis",
+        help="Instead of --endpoint: an elastic-net model of whether a tumour metastasises, and where, from --clinical "
+        "and --image. The table's column metastasis_any (locoregional, distant) says it as 1 and 0, or --within does.",
+    ),
+]
+Within = Annotated[
+    float | None,
+    Parameter(
+        name="--within",
+        help="With --metastasis: years after the diagnosis by when one counts, from the dates of recurrences.",
+    ),
+]
+Clinical = Annotated[
+    str,
+    Parameter(
+        name="--clinical", help="Clinical covariates; with --image three are judged: clinical, image and combined."
+    ),
+]
+Image = Annotated[
+    str,
+    Parameter(
+        name="--image",
+        help="Image covariates; e0..e191 is a range, e* every column that is called e and a number. Of several rows of "
+        "a lesion in --features the mean counts with --metastasis, else the last.",
+    ),
+]
 PicturesFolder = Annotated[Path | None, Parameter(name="--pictures", help="Folder that gets pictures as SVG files.")]
 Features = Annotated[
     Path | None,
@@ -125,8 +156,12 @@ Penalty = Annotated[float, Parameter(name="--penalty", help="Ridge on unit sprea
 def fit(
     table: Path,
     *,
-    endpoint: OfEndpoint,
+    endpoint: OfEndpoint = None,
+    metastasis: Metastasis = None,
+    within: Within = None,
     covariates: str = "",
+    clinical: Clinical = "",
+    image: Image = "",
     out: Path,
     visits: VisitsFile = None,
     measured: Measured = "",
@@ -151,7 +186,7 @@ def fit(
     as_of: AsOf = None,
     json_: AsJson = False,
 ) -> None:
-    """Fit a Cox model, or with --visits a landmark model, to a table of patients and write it as a release.
+    """Fit a Cox model, with --visits a landmark model, with --metastasis a model of metastasis; write it as a release.
 
     Parameters
     ----------
@@ -171,6 +206,7 @@ def fit(
         Under which licence the model may be passed on; the card says it.
     """
     from longderm.landmarking import fit_visits
+    from longderm.metastasis_commands import fit_metastasis_of
     from longderm.prognosing import fit_table
     from longderm.prognosis_options import FitOptions
     from longderm.prognosis_pictures import draw_model, write_pictures
@@ -179,9 +215,18 @@ def fit(
     source = _source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
     )
-    _require_bootstraps(bootstraps, 0)
+    _require_bootstraps(bootstraps, 0 if metastasis is None else 2)
     options = FitOptions(tuple(_names(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
     told = Told(data) if licence is None else Told(data, licence)
+    if metastasis is not None:
+        strange = _strange(endpoint, covariates, measured, strata, penalty, all_events_are_real, pictures)
+        fit_metastasis_of(
+            source, (metastasis, _names(clinical), _names(image), within), out, name, options, told, strange, json_
+        )
+        return
+    if clinical or image or within is not None:
+        raise UsageError("--clinical, --image and --within are of --metastasis; give --covariates")
+    endpoint = _required(endpoint)
     if visits is not None:
         names = _names(covariates), _names(measured)
         summary = fit_visits(source, endpoint, *names, out, name, options, told)
@@ -199,10 +244,12 @@ def fit(
 def evaluate(
     table: Path,
     *,
-    endpoint: OfEndpoint,
+    endpoint: OfEndpoint = None,
+    metastasis: Metastasis = None,
+    within: Within = None,
     covariates: str = "",
-    clinical: str = "",
-    image: str = "",
+    clinical: Clinical = "",
+    image: Image = "",
     model: Path | None = None,
     horizons: str = "",
     by: str = "",
@@ -229,7 +276,8 @@ def evaluate(
 ) -> None:
     """Judge models on a table: discrimination, error, calibration, corrected for optimism, side by side with the gain.
 
-    With --visits a landmark model is judged, landmark by landmark: 0, 1, 2 ... years after the diagnosis.
+    With --visits a landmark model is judged, landmark by landmark: 0, 1, 2 ... years after the diagnosis. With
+    --metastasis models of metastasis are, in nested cross-validation that keeps a patient's tumours together.
 
     Parameters
     ----------
@@ -237,10 +285,6 @@ def evaluate(
         CSV or Parquet of patients, as for fit.
     covariates
         Covariates of one model, with commas between.
-    clinical
-        Clinical covariates; with --image three models are judged: clinical, image and combined.
-    image
-        Image covariates.
     model
         Folder of a finished model instead, which is judged as it stands.
     horizons
@@ -252,6 +296,7 @@ def evaluate(
     repeats
         Repeats of the cross-validation.
     """
+    from longderm.metastasis_commands import evaluate_metastasis_of
     from longderm.prognosing import evaluate_table
     from longderm.prognosis.evaluate import HORIZONS_YEARS
     from longderm.prognosis_options import FitOptions
@@ -262,6 +307,16 @@ def evaluate(
     )
     _require_bootstraps(bootstraps, 2)
     options = FitOptions(tuple(_names(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
+    if metastasis is not None:
+        strange = _strange(endpoint, covariates, measured, strata, penalty, all_events_are_real, pictures)
+        strange |= {"--horizons": horizons, "--by": by}
+        evaluate_metastasis_of(
+            source, (metastasis, _names(clinical), _names(image), within), model, options, strange, json_
+        )
+        return
+    if within is not None:
+        raise UsageError("--within is of --metastasis; give --horizons")
+    endpoint = _required(endpoint)
     if visits is not None:
         if clinical or image or by or strata:
             raise UsageError("--clinical, --image, --by and --strata are not for visits; give --covariates, --measured")
@@ -294,6 +349,7 @@ def predict(
     model: NamedModel = None,
     store: SomeStore = None,
     horizons: str = "",
+    metastasis: Metastasis = None,
     visits: VisitsFile = None,
     visit_day: VisitDay = None,
     last_visits: LastVisits = False,
@@ -309,8 +365,8 @@ def predict(
 ) -> None:
     """Predict the risk of each patient of a table, with its 95% interval, a verdict and the reasons.
 
-    A landmark model predicts at each visit of the patients. Beside the predictions lies what each decision rests on:
-    every value, threshold and rule, as Parquet, without identifiers.
+    A landmark model predicts at each visit of the patients, a metastasis model once for each tumour. Beside the
+    predictions lies what each decision rests on: every value, threshold and rule, as Parquet, without identifiers.
 
     Parameters
     ----------
@@ -323,6 +379,7 @@ def predict(
     horizons
         Years with commas between; default: the model's.
     """
+    from longderm.metastasis_commands import is_metastasis, predict_metastasis_of
     from longderm.prognosing import predict_table
     from longderm.prognosis_choice import choose_model
 
@@ -332,9 +389,15 @@ def predict(
     source = _source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
     )
-    form: Form = "survival" if visits is None else "landmark"
+    years = _years(horizons)
+    form: Form = "metastasis" if metastasis else "survival" if visits is None else "landmark"
     chosen = choose_model(named[0] if named else model, store, read_settings(None), form)
-    summary = predict_table(source, chosen, out, _years(horizons), last_visits)
+    if metastasis is not None or is_metastasis(chosen.folder):
+        predict_metastasis_of(
+            source, chosen, out, metastasis, {"--horizons": years, "--last-visits": last_visits}, json_
+        )
+        return
+    summary = predict_table(source, chosen, out, years, last_visits)
     verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in summary["verdicts"].items())
     rules = ", ".join(f"{rule} {count}" for rule, count in summary["rules"].items() if rule != "issued")
     lines = [
@@ -413,6 +476,27 @@ def _source(
         visits,
         visit_day,
     )
+
+
+def _required(endpoint: Endpoint | None) -> Endpoint:
+    if endpoint is None:
+        raise UsageError("what is to be predicted? give --endpoint, or --metastasis")
+    return endpoint
+
+
+def _strange(
+    endpoint: str | None, covariates: str, measured: str, strata: str, penalty: float, all_real: bool, pictures: Any
+) -> dict[str, Any]:
+    """Options that a metastasis model has no use for, as they were given."""
+    return {
+        "--endpoint": endpoint,
+        "--covariates (name --clinical, --image)": covariates,
+        "--measured": measured,
+        "--strata": strata,
+        "--penalty (it is picked by cross-validation)": penalty,
+        "--all-events-are-real": all_real,
+        "--pictures": pictures,
+    }
 
 
 def _require_no_visits(measured: str, visit_day: str | None) -> None:
