@@ -90,9 +90,10 @@ def metastasis_card(
         [
             f"# {name}",
             "",
-            f"Elastic-net logistic model of metastasis ({model.endpoint}{within}), from {len(model.embedding)} values of "
-            f"an embedding and {len(model.terms)} clinical columns, fitted to {model.tumours} tumours of {model.patients} "
-            f"patients, {model.events} of them with metastasis. It advises a clinician and is no diagnosis.",
+            f"Elastic-net logistic model of metastasis ({model.endpoint}{within}), from {len(model.embedding)} values "
+            f"of an image and {len(model.terms)} clinical columns, fitted to {model.tumours} tumours of "
+            f"{model.patients} patients, {model.events} of them with metastasis. It advises a clinician and is no "
+            "diagnosis.",
             "",
             "## Data",
             "",

@@ -1,4 +1,4 @@
-"""`longderm prognosis --metastasis`: a model of yes and no is fitted, judged, promoted, and predicts for each tumour."""
+"""`longderm prognosis --metastasis`: a model is fitted, judged, promoted, and predicts for each tumour."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_models_stand_side_by_side_with_the_gain_of_both_over_each(made, lon
     asked = (*ASKED, "--image", f"e0..e{SIZE - 1}", "--features", made / "photos.csv", "--bootstraps", "20")
     status, printed, _ = longderm("prognosis", "evaluate", made / "clinic.csv", *asked, "--json")
     found = json.loads(printed)
-    assert status == 0 and list(found["models"]) == ["clinical", "image", "combined"]
+    assert status == 0 and set(found["models"]) == {"clinical", "image", "combined"}
     gain = {one["over"]: one["figures"]["auroc"] for one in found["gains"]}
     combined = found["models"]["combined"]["figures"]["auroc"]["value"]
     for name in ("clinical", "image"):
@@ -206,7 +206,9 @@ def test_the_one_that_is_promoted_in_a_store_predicts(made, longderm, tmp_path):
     assert named[0] == 0 and {row["rule"] for row in predicted(tmp_path / "p.csv")} == {"not_approved"}
     assert longderm("registry", "promote", "prognosis/spread-1", "--store", store, "--reason", "judged")[0] == 0
     assert longderm("prognosis", "predict", *asked, "--metastasis", "any")[0] == 0
-    assert {row["rules_fired"] for row in predicted(tmp_path / "p.csv")} == {"penalised"}
+    rows = predicted(tmp_path / "p.csv")
+    assert all(row["risk"] and row["verdict"] == "issued_with_caveat" for row in rows)
+    assert not any("approv" in row["rules_fired"] for row in rows)
     status, _, complaint = longderm("prognosis", "predict", *asked, "--metastasis", "distant")
     assert status == 3 and "any metastasis, not of distant" in complaint
 
