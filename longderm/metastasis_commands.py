@@ -136,9 +136,10 @@ def _require_none(strange: Mapping[str, Any]) -> None:
 def _describe_fit(summary: Mapping[str, Any]) -> list[str]:
     within = "" if summary["within_years"] is None else f" within {summary['within_years']:g} years"
     lines = as_notes([*summary["notices"], *summary["notes"]])
+    left_out = f", {summary['left_out']} left out for missing values" if summary["left_out"] else ""
     lines += [
         f"metastasis ({summary['endpoint']}){within}: {summary['tumours']} tumours of {summary['patients']} patients, "
-        f"{summary['events']} with it",
+        f"{summary['events']} with it{left_out}",
         f"{summary['image_columns']} image columns; clinical: {', '.join(summary['clinical_columns']) or 'none'}",
         "On patients that the model had not seen:",
     ]

@@ -62,6 +62,7 @@ def fit_tumours(
         "tumours": model.tumours,
         "patients": model.patients,
         "events": model.events,
+        "left_out": model.left_out,
         "image_columns": len(model.embedding),
         "clinical_columns": [term.name for term in model.terms],
         "figures": figures,

@@ -176,6 +176,9 @@ def test_every_problem_of_a_table_is_told_at_once(made, longderm, write, tmp_pat
     table.loc[:4, "mel_thick_mm"] = None
     status, _, complaint = longderm("prognosis", "fit", write(table, "gaps.csv"), *asked)
     assert status == 2 and "column site: 3 of" in complaint and "column mel_thick_mm: 5 of" in complaint
+    asked_anyway = (*ASKED, "--missing", "complete_case", "--bootstraps", "2", "--out", tmp_path / "some")
+    status, printed, _ = longderm("prognosis", "fit", tmp_path / "gaps.csv", *asked_anyway)
+    assert status == 0 and "5 left out" in printed
     status, _, complaint = longderm("prognosis", "fit", write(TABLE.assign(metastasis_any=0), "none.csv"), *asked)
     assert status == 2 and "too_few_events" in complaint
 
