@@ -86,7 +86,7 @@ def read_cohort(source: TableSource, wanted: Sequence[Covariate], endpoint: str,
             [Problem("no_events", f"nobody had the event after day {origin:g}", column=f"{endpoint}_event")]
         )
     part = table.filter(pa.array(kept))
-    columns = _columns(part, wanted) | {
+    columns = columns_of(part, wanted) | {
         "days": days[kept] - origin,
         "event": (codes[kept] == EVENT).astype(np.int64),
     }
@@ -139,7 +139,7 @@ def read_landmarks(
     def outcomes() -> Patients:
         found = source.read(wanted)
         found.outcomes.require_fit(endpoint, all_events_are_real)
-        _refuse_gaps(_columns(found.table, wanted), wanted, missing, "patients")
+        _refuse_gaps(columns_of(found.table, wanted), wanted, missing, "patients")
         return found
 
     patients, visits = all_tables(outcomes, lambda: source.read_visits(measured))
@@ -154,7 +154,7 @@ def read_landmarks(
         mend = "no patient with a visit had the event after it; are days and events of both tables of one origin?"
         raise OutcomesError([Problem("no_events", mend, column=f"{endpoint}_event")])
     part = seen.table.filter(pa.array(kept))
-    columns = _columns(part, wanted)
+    columns = columns_of(part, wanted)
     for one in measured:
         columns |= {name: _floats(part, name) for name in (one.name, age_column(one.name))}
     _refuse_never_measured(columns, measured)
@@ -180,7 +180,8 @@ def _refuse_never_measured(columns: Mapping[str, np.ndarray], measured: Sequence
         raise OutcomesError([Problem("no_values", mend)], "table of visits")
 
 
-def _columns(table: pa.Table, wanted: Sequence[Covariate]) -> dict[str, np.ndarray]:
+def columns_of(table: pa.Table, wanted: Sequence[Covariate]) -> dict[str, np.ndarray]:
+    """The covariates of a table of patients by name, and `PATIENT`, each (rows,)."""
     columns = {one.name: table.column(one.name).to_pandas().to_numpy() for one in wanted}
     return columns | {PATIENT: np.array(table.column(PATIENT).to_pylist(), dtype=object)}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from longderm.command_options import AsJson, AsOf, print_summary, read_settings
 from longderm.errors import UsageError
@@ -15,6 +15,34 @@ from longderm.prognosis_descriptions import (
     describe_evaluation,
     describe_fit,
     describe_landmarks,
+)
+from longderm.prognosis_parameters import (
+    AllEvents,
+    Bootstraps,
+    Clinical,
+    DatedBy,
+    DateOrder,
+    Endpoint,
+    FeatureDay,
+    Features,
+    Image,
+    LastVisits,
+    MappingFile,
+    Measured,
+    Metastasis,
+    MissingValues,
+    NamedModel,
+    OfEndpoint,
+    Order,
+    Origin,
+    Penalty,
+    PicturesFolder,
+    Seed,
+    SomeStore,
+    TimeInvariant,
+    VisitDay,
+    VisitsFile,
+    Within,
 )
 
 if TYPE_CHECKING:
@@ -28,105 +56,17 @@ prognosis = App(
     "that may not be issued is withheld with the reasons.",
 )
 
-Endpoint = Literal["recurrence_free", "melanoma_specific", "overall", "stated"]
-Order = Literal["day_first", "month_first"]
-Missing = Literal["refuse", "complete_case"]
-
-OfEndpoint = Annotated[Endpoint, Parameter(name="--endpoint", help="What is predicted; stated: the table's own event.")]
-PicturesFolder = Annotated[Path | None, Parameter(name="--pictures", help="Folder that gets pictures as SVG files.")]
-Features = Annotated[
-    Path | None,
-    Parameter(
-        name="--features", help="CSV or Parquet with patient_id, a column of days (--feature-day), and covariates."
-    ),
-]
-FeatureDay = Annotated[
-    str | None,
-    Parameter(
-        name="--feature-day",
-        help="Column of the features: when each row became known, as a date or as days from the diagnosis. "
-        "acquisition_date, photo_date, date and days_from_origin are found by themselves.",
-    ),
-]
-VisitsFile = Annotated[
-    Path | None,
-    Parameter(
-        name="--visits",
-        help="CSV or Parquet of follow-up visits: patient_id, a column of days (--visit-day), measurements. A landmark "
-        "model predicts at each of them from what was known by that day.",
-    ),
-]
-VisitDay = Annotated[
-    str | None,
-    Parameter(
-        name="--visit-day",
-        help="Column of the visits: the day of each, as a date or as days from the diagnosis. visit_date, visit_day, "
-        "acquisition_date, date and days_from_origin are found by themselves.",
-    ),
-]
-Measured = Annotated[
-    str,
-    Parameter(
-        name="--measured",
-        help="Columns of the visits that predict, with commas between; log2(area_mm2) is the binary logarithm. "
-        "NAME_date beside one says when it became known, if later than its visit.",
-    ),
-]
-Origin = Annotated[
-    float | None,
-    Parameter(
-        name="--origin",
-        help="Day of the prediction, in days after the diagnosis (0: the diagnosis). What became known later is "
-        "refused; later than 0, those enter who were still without the event.",
-    ),
-]
-DatedBy = Annotated[
-    str,
-    Parameter(name="--dated-by", help="COVARIATE=COLUMN,...: when a covariate of the table became known."),
-]
-TimeInvariant = Annotated[
-    str, Parameter(name="--time-invariant", help="Covariates that hold from before the origin, with commas between.")
-]
-MappingFile = Annotated[
-    Path | None, Parameter(name="--mapping", help="TOML file: [outcomes] says what the table calls its columns.")
-]
-DateOrder = Annotated[Order | None, Parameter(name="--date-order", help="How 03/04/2015 is meant.")]
-MissingValues = Annotated[
-    Missing,
-    Parameter(name="--missing", help="Rows with missing covariates: refuse them, or leave them out and say so."),
-]
-AllEvents = Annotated[
-    bool,
-    Parameter(name="--all-events-are-real", negative="", help="The table holds nobody without the event, knowingly."),
-]
-SomeStore = Annotated[
-    str | None,
-    Parameter(
-        name="--store",
-        help="Folder of a store: its models can be named, and where none is, the one promoted in it predicts.",
-    ),
-]
-NamedModel = Annotated[
-    Path | None,
-    Parameter(
-        name="--model",
-        help="Folder of a model that `prognosis fit` wrote, or with --store the name of one in it, prognosis/VERSION.",
-    ),
-]
-LastVisits = Annotated[
-    bool, Parameter(name="--last-visits", negative="", help="Predict at the last visit of each patient only.")
-]
-Bootstraps = Annotated[int, Parameter(name="--bootstraps", help="Resamples for optimism and intervals.")]
-Seed = Annotated[int, Parameter(name="--seed", help="The same seed gives the same figures.")]
-Penalty = Annotated[float, Parameter(name="--penalty", help="Ridge on unit spread; for many image features.")]
-
 
 @prognosis.command
 def fit(
     table: Path,
     *,
-    endpoint: OfEndpoint,
+    endpoint: OfEndpoint = None,
+    metastasis: Metastasis = None,
+    within: Within = None,
     covariates: str = "",
+    clinical: Clinical = "",
+    image: Image = "",
     out: Path,
     visits: VisitsFile = None,
     measured: Measured = "",
@@ -151,7 +91,7 @@ def fit(
     as_of: AsOf = None,
     json_: AsJson = False,
 ) -> None:
-    """Fit a Cox model, or with --visits a landmark model, to a table of patients and write it as a release.
+    """Fit a Cox model, with --visits a landmark model, with --metastasis a model of metastasis; write it as a release.
 
     Parameters
     ----------
@@ -171,6 +111,7 @@ def fit(
         Under which licence the model may be passed on; the card says it.
     """
     from longderm.landmarking import fit_visits
+    from longderm.metastasis_commands import fit_metastasis_of
     from longderm.prognosing import fit_table
     from longderm.prognosis_options import FitOptions
     from longderm.prognosis_pictures import draw_model, write_pictures
@@ -179,9 +120,18 @@ def fit(
     source = _source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
     )
-    _require_bootstraps(bootstraps, 0)
+    _require_bootstraps(bootstraps, 0 if metastasis is None else 2)
     options = FitOptions(tuple(_names(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
     told = Told(data) if licence is None else Told(data, licence)
+    if metastasis is not None:
+        strange = _strange(endpoint, covariates, measured, strata, penalty, all_events_are_real, pictures)
+        fit_metastasis_of(
+            source, (metastasis, _names(clinical), _names(image), within), out, name, options, told, strange, json_
+        )
+        return
+    if clinical or image or within is not None:
+        raise UsageError("--clinical, --image and --within are of --metastasis; give --covariates")
+    endpoint = _required(endpoint)
     if visits is not None:
         names = _names(covariates), _names(measured)
         summary = fit_visits(source, endpoint, *names, out, name, options, told)
@@ -199,10 +149,12 @@ def fit(
 def evaluate(
     table: Path,
     *,
-    endpoint: OfEndpoint,
+    endpoint: OfEndpoint = None,
+    metastasis: Metastasis = None,
+    within: Within = None,
     covariates: str = "",
-    clinical: str = "",
-    image: str = "",
+    clinical: Clinical = "",
+    image: Image = "",
     model: Path | None = None,
     horizons: str = "",
     by: str = "",
@@ -229,7 +181,8 @@ def evaluate(
 ) -> None:
     """Judge models on a table: discrimination, error, calibration, corrected for optimism, side by side with the gain.
 
-    With --visits a landmark model is judged, landmark by landmark: 0, 1, 2 ... years after the diagnosis.
+    With --visits a landmark model is judged, landmark by landmark: 0, 1, 2 ... years after the diagnosis. With
+    --metastasis models of metastasis are, in nested cross-validation that keeps a patient's tumours together.
 
     Parameters
     ----------
@@ -237,10 +190,6 @@ def evaluate(
         CSV or Parquet of patients, as for fit.
     covariates
         Covariates of one model, with commas between.
-    clinical
-        Clinical covariates; with --image three models are judged: clinical, image and combined.
-    image
-        Image covariates.
     model
         Folder of a finished model instead, which is judged as it stands.
     horizons
@@ -252,6 +201,7 @@ def evaluate(
     repeats
         Repeats of the cross-validation.
     """
+    from longderm.metastasis_commands import evaluate_metastasis_of
     from longderm.prognosing import evaluate_table
     from longderm.prognosis.evaluate import HORIZONS_YEARS
     from longderm.prognosis_options import FitOptions
@@ -262,6 +212,16 @@ def evaluate(
     )
     _require_bootstraps(bootstraps, 2)
     options = FitOptions(tuple(_names(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
+    if metastasis is not None:
+        strange = _strange(endpoint, covariates, measured, strata, penalty, all_events_are_real, pictures)
+        strange |= {"--horizons": horizons, "--by": by}
+        evaluate_metastasis_of(
+            source, (metastasis, _names(clinical), _names(image), within), model, options, strange, json_
+        )
+        return
+    if within is not None:
+        raise UsageError("--within is of --metastasis; give --horizons")
+    endpoint = _required(endpoint)
     if visits is not None:
         if clinical or image or by or strata:
             raise UsageError("--clinical, --image, --by and --strata are not for visits; give --covariates, --measured")
@@ -294,6 +254,7 @@ def predict(
     model: NamedModel = None,
     store: SomeStore = None,
     horizons: str = "",
+    metastasis: Metastasis = None,
     visits: VisitsFile = None,
     visit_day: VisitDay = None,
     last_visits: LastVisits = False,
@@ -309,8 +270,8 @@ def predict(
 ) -> None:
     """Predict the risk of each patient of a table, with its 95% interval, a verdict and the reasons.
 
-    A landmark model predicts at each visit of the patients. Beside the predictions lies what each decision rests on:
-    every value, threshold and rule, as Parquet, without identifiers.
+    A landmark model predicts at each visit of the patients, a metastasis model once for each tumour. Beside the
+    predictions lies what each decision rests on: every value, threshold and rule, as Parquet, without identifiers.
 
     Parameters
     ----------
@@ -323,6 +284,7 @@ def predict(
     horizons
         Years with commas between; default: the model's.
     """
+    from longderm.metastasis_commands import is_metastasis, predict_metastasis_of
     from longderm.prognosing import predict_table
     from longderm.prognosis_choice import choose_model
 
@@ -332,9 +294,15 @@ def predict(
     source = _source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
     )
-    form: Form = "survival" if visits is None else "landmark"
+    years = _years(horizons)
+    form: Form = "metastasis" if metastasis else "survival" if visits is None else "landmark"
     chosen = choose_model(named[0] if named else model, store, read_settings(None), form)
-    summary = predict_table(source, chosen, out, _years(horizons), last_visits)
+    if metastasis is not None or is_metastasis(chosen.folder):
+        predict_metastasis_of(
+            source, chosen, out, metastasis, {"--horizons": years, "--last-visits": last_visits}, json_
+        )
+        return
+    summary = predict_table(source, chosen, out, years, last_visits)
     verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in summary["verdicts"].items())
     rules = ", ".join(f"{rule} {count}" for rule, count in summary["rules"].items() if rule != "issued")
     lines = [
@@ -413,6 +381,27 @@ def _source(
         visits,
         visit_day,
     )
+
+
+def _required(endpoint: Endpoint | None) -> Endpoint:
+    if endpoint is None:
+        raise UsageError("what is to be predicted? give --endpoint, or --metastasis")
+    return endpoint
+
+
+def _strange(
+    endpoint: str | None, covariates: str, measured: str, strata: str, penalty: float, all_real: bool, pictures: Any
+) -> dict[str, Any]:
+    """Options that a metastasis model has no use for, as they were given."""
+    return {
+        "--endpoint": endpoint,
+        "--covariates (name --clinical, --image)": covariates,
+        "--measured": measured,
+        "--strata": strata,
+        "--penalty (it is picked by cross-validation)": penalty,
+        "--all-events-are-real": all_real,
+        "--pictures": pictures,
+    }
 
 
 def _require_no_visits(measured: str, visit_day: str | None) -> None:

@@ -39,12 +39,13 @@ DECISIONS_SCHEMA = pa.schema(
 )
 
 
-def risk_names(year: float) -> tuple[str, str, str]:
-    """The columns of a horizon's risk and its 95% interval."""
-    return f"risk_{year:g}y", f"risk_{year:g}y_lower", f"risk_{year:g}y_upper"
+def risk_names(year: float | None) -> tuple[str, str, str]:
+    """The columns of a horizon's risk and its 95% interval; None: a risk without a horizon."""
+    name = "risk" if year is None else f"risk_{year:g}y"
+    return name, f"{name}_lower", f"{name}_upper"
 
 
-def output_columns(horizons_years: Sequence[float], visits: bool = False) -> list[str]:
+def output_columns(horizons_years: Sequence[float | None], visits: bool = False) -> list[str]:
     """The columns of the table for people, in order."""
     risks = [name for year in horizons_years for name in risk_names(year)]
     of_visit = ["visit_row", "visit_day"] if visits else []
@@ -57,7 +58,7 @@ def decisions_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.decisions.parquet")
 
 
-def write_predictions(out: Path, rows: Sequence[dict[str, Any]], horizons_years: Sequence[float]) -> Path:
+def write_predictions(out: Path, rows: Sequence[dict[str, Any]], horizons_years: Sequence[float | None]) -> Path:
     """Write the rows as CSV (UTF-8) and the decisions beside them, each whole or not at all; returns the latter's path.
 
     Raises AccessError, UsageError.
@@ -76,14 +77,16 @@ def write_predictions(out: Path, rows: Sequence[dict[str, Any]], horizons_years:
     return decisions_path(out)
 
 
-def decisions_bytes(rows: Sequence[dict[str, Any]], horizons_years: Sequence[float]) -> bytes:
+def decisions_bytes(rows: Sequence[dict[str, Any]], horizons_years: Sequence[float | None]) -> bytes:
     """The decisions as Parquet; the same rows give the same bytes."""
     import pyarrow.parquet as pq
 
     told = []
     for row in rows:
         decision: Decision = row[RECORD]
-        risks = {f"{year:g}": [row[name] for name in risk_names(year)] for year in horizons_years}
+        risks = {
+            "risk" if year is None else f"{year:g}": [row[name] for name in risk_names(year)] for year in horizons_years
+        }
         told.append(
             {
                 "row": row["row"],

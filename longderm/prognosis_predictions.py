@@ -14,6 +14,7 @@ from longderm.errors import RefusedError, UsageError
 from longderm.governance.facts import ReleaseFact
 from longderm.governance.prognosis import CovariateFact, PrognosisFacts, decide_prognosis
 from longderm.governance.rule import Decision
+from longderm.metastasis_release import ReadMetastasis
 from longderm.models.releases import digest_of, problems_of
 from longderm.prognosis.course import ENDPOINTS
 from longderm.prognosis.covariates import Covariate
@@ -111,7 +112,9 @@ def require_origin(prognosis: PrognosisModel, stated: float | None) -> None:
         )
 
 
-def release_fact(release: ReadRelease, folder: Path, approved_digest: str | None = None) -> ReleaseFact:
+def release_fact(
+    release: ReadRelease | ReadMetastasis, folder: Path, approved_digest: str | None = None
+) -> ReleaseFact:
     """The model as governance sees it now: its files may have been changed since it was read, or approved."""
     found = problems_of(folder) if folder.is_dir() else ["it is gone"]
     now = "; ".join(found) if found else digest_of(folder)
@@ -205,7 +208,7 @@ def _ages(landmark: Landmark, batch: PatientBatch, index: int) -> Iterator[Covar
 
 
 def _covariate(model: SurvivalModel, one: Covariate, batch: PatientBatch, index: int) -> CovariateFact:
-    name = _name(one)
+    name = shown_name(one)
     column = batch.columns[one.name]
     if missing_values(column[index : index + 1])[0]:
         return CovariateFact(name=name, value=None)
@@ -219,7 +222,8 @@ def _covariate(model: SurvivalModel, one: Covariate, batch: PatientBatch, index:
     return CovariateFact(name=name, value=one.to_source(float(value)), low=low, high=high)
 
 
-def _name(one: Covariate) -> str:
+def shown_name(one: Covariate) -> str:
+    """What a covariate is called in a reason: its source, with the unit where people ask for it."""
     return f"{one.source} ({one.unit})" if one.unit in ("mm", "years", "per mm2") else one.source
 
 

@@ -72,8 +72,8 @@ class TableSource:
         """The mapping that it names, or the default one."""
         return read_mapping(self.mapping) if self.mapping else SourceMapping()
 
-    def read(self, covariates: Sequence[Covariate], origin_days: float = 0.0) -> Patients:
-        """The patients; `origin_days` counts where none is stated."""
+    def read(self, covariates: Sequence[Covariate], origin_days: float = 0.0, averaged: Sequence[str] = ()) -> Patients:
+        """The patients; `origin_days` counts where none is stated, `averaged`: see `Intake`."""
         intake = Intake(
             self.source_mapping(),
             self.date_order,
@@ -83,6 +83,7 @@ class TableSource:
             dict(self.dated_by),
             self.time_invariant,
             self.feature_day,
+            frozenset(averaged),
         )
         features = read_clinical_file(self.features) if self.features else None
         return read_patients(read_clinical_file(self.table), covariates, intake, features)

@@ -35,12 +35,12 @@ def test_every_prognosis_command_of_the_readme_runs_on_them(tmp_path, monkeypatc
     shutil.copytree(TABLES, tmp_path / "clinic")
     monkeypatch.chdir(tmp_path / "clinic")
     found = commands()
-    assert [one[1] for one in found] == ["fit", "evaluate", "predict"] * 2
+    assert [one[1] for one in found] == ["fit", "evaluate", "predict"] * 3
     for one in found:
-        more = SHORT[one[1]] + (["--repeats", "1"] if "--clinical" in one else [])
+        more = SHORT[one[1]] + (["--repeats", "1"] if "--clinical" in one and "--metastasis" not in one else [])
         with pytest.raises(SystemExit) as ended:
             main([*one, *more])
         assert ended.value.code == 0, capsys.readouterr().err
-    for name in ("predictions.csv", "at_visits.csv"):
+    for name in ("predictions.csv", "at_visits.csv", "spread.csv"):
         rows = Path(name).read_text().splitlines()
         assert len(rows) == 21 and "issued" in rows[1]

@@ -73,14 +73,25 @@ class PrognosisFacts:
 def decide_prognosis(facts: PrognosisFacts) -> Decision:
     """Decide whether a patient's risk may be issued. Pure: same facts, same decision, byte for byte; the facts that it
     records give it again. `flagged` is False always: what a risk calls for is the clinician's."""
+    return _decide(PROGNOSIS_RULES, facts)
+
+
+def decide_metastasis(facts: PrognosisFacts) -> Decision:
+    """Decide whether a tumour's probability of metastasis may be issued, as `decide_prognosis`: the rules are those of
+    `METASTASIS_RULES`, and `horizons_years`, `first_event_years`, `followed_years`, `competing_events` are not asked.
+    """
+    return _decide(METASTASIS_RULES, facts)
+
+
+def _decide(rules: tuple[Rule, ...], facts: PrognosisFacts) -> Decision:
     settled = _settled(facts)
     return outcome(
-        ask(PROGNOSIS_RULES, settled),
+        ask(rules, settled),
         flagged=False,
         summary=(),
         facts=record_values(settled, FACT_DIGITS),
-        thresholds=record_thresholds(PROGNOSIS_RULES, settled, FACT_DIGITS),
-        rules_hash=record_rules(PROGNOSIS_RULES),
+        thresholds=record_thresholds(rules, settled, FACT_DIGITS),
+        rules_hash=record_rules(rules),
         releases=tuple(f"{release.name}:{release.digest}" for release in facts.releases),
     )
 
@@ -269,4 +280,12 @@ PROGNOSIS_RULES: tuple[Rule, ...] = (
     Rule("issued_with_caveat", _competing_events),
     Rule("issued_with_caveat", _penalised),
     Rule("issued_with_caveat", _approval_unknown),
+)
+
+#: Those that hold of a yes or no as well: there is no visit, no stratum, no horizon on a curve, and a death of another
+#: cause is a "no" of its own.
+METASTASIS_RULES: tuple[Rule, ...] = tuple(
+    rule
+    for rule in PROGNOSIS_RULES
+    if rule.check not in (_visit_unknown, _stratum_unknown, _beyond_follow_up, _before_first_event, _competing_events)
 )

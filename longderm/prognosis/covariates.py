@@ -11,6 +11,7 @@ import numpy as np
 from longderm.archive.mapping import OUTCOME_COLUMNS, SourceMapping
 from longderm.errors import UsageError
 from longderm.prognosis.leakage import OUTCOME_NAMES
+from longderm.prognosis.metastasis_status import METASTASIS_ENDPOINTS, metastasis_column
 
 #: Field of an outcomes table -> the column of `OUTCOMES_SCHEMA` that holds it, for those that are known at diagnosis.
 _COLUMN_OF_FIELD = {
@@ -50,6 +51,8 @@ _UNIT_ENDINGS = (
 )
 _LOG2 = re.compile(r"log2\((.+)\)")
 _NEVER = frozenset(("row", "patient_id", "lesion_id", "patient", "mel_mitotic_index_qualifier"))
+#: Columns that say whether a tumour metastasised.
+_METASTASIS = frozenset(map(metastasis_column, METASTASIS_ENDPOINTS))
 _THICKNESS = ("thick", "breslow", "dicke")
 
 
@@ -88,7 +91,9 @@ def covariate(text: str, mapping: SourceMapping | None = None) -> Covariate:
         raise UsageError("a covariate has no name; write them with commas between, such as mel_thick_mm,mel_ulcer")
     if source in _NEVER:
         raise UsageError(f"{source} is no covariate: it says who or where, not what")
-    if source in OUTCOME_NAMES or (_field(asked, mapping or SourceMapping()) is not None and source == asked):
+    if source.lower() in OUTCOME_NAMES | _METASTASIS or (
+        _field(asked, mapping or SourceMapping()) is not None and source == asked
+    ):
         raise UsageError(f"{asked} tells the outcome or when it was: it is no covariate")
     name = f"log2({source})" if found else source
     return Covariate(name, source, unit_of(source), found is not None)

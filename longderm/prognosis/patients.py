@@ -22,6 +22,8 @@ from longderm.prognosis.spreadsheet import read_spreadsheet
 
 #: The column of `Patients.table` that says which rows are of one patient.
 PATIENT = "patient"
+#: Columns that a notice names; an embedding has hundreds.
+_TOLD = 8
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Intake:
     """How a table is to be read. `origin_days`: the day of the prediction, counted from the table's origin (the
     diagnosis); `origin_stated`: the caller vouches that the values are those of that day. `dated_by`: covariate -> the
     column with the day on which it became known. `feature_day`: the column of the file of features with that day.
+    `averaged`: features of the file of which the mean over a lesion's rows counts, not the last value (photos).
     """
 
     mapping: SourceMapping = field(default_factory=SourceMapping)
@@ -39,6 +42,7 @@ class Intake:
     dated_by: Mapping[str, str] = field(default_factory=dict)
     time_invariant: tuple[str, ...] = ()
     feature_day: str | None = None
+    averaged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def read_patients(
     notices = list(outcomes.notices)
     undated = [name for name in of_table if name not in days and name not in intake.time_invariant]
     if undated:
-        notices.append(f"{', '.join(undated)}: without a date, taken as known at the origin of the prediction")
+        some = ", ".join(undated[:_TOLD]) + (f" and {len(undated) - _TOLD} more" if len(undated) > _TOLD else "")
+        notices.append(f"{some}: without a date, taken as known at the origin of the prediction")
     if rows is not None:
         table, said = _joined(table, rows, of_file, origins, intake)
         notices += said
@@ -218,11 +223,13 @@ def _joined(
     _guard(pa.table(columns), intake, dated, declared)
     latest: dict[str, list[Any]] = {name: [None] * table.num_rows for name in names}
     order = sorted(range(len(places)), key=lambda k: (-np.inf if day[k] is None else day[k], rows.rows[places[k][0]]))
+    last = [name for name in names if name not in intake.averaged]
     for k in order:
         index, at = places[k]
-        for name in names:
+        for name in last:
             value = rows.features[name][index]
             latest[name][at] = latest[name][at] if value is None else value
+    latest |= _means(rows, [name for name in names if name in intake.averaged], places, table.num_rows)
     for name in names:
         table = table.append_column(name, pa.array(latest[name], rows.arrow_type(name)))
     matched = {at for _, at in places}
@@ -233,6 +240,24 @@ def _joined(
     if strangers:
         said.append(f"{strangers} rows of features are of nobody in the table")
     return table, said
+
+
+def _means(
+    rows: FeatureRows, names: Sequence[str], places: Sequence[tuple[int, int]], count: int
+) -> dict[str, list[float | None]]:
+    """The mean of each feature over the rows of one lesion that have all of them; raises OutcomesError for words."""
+    words = [name for name in names if rows.arrow_type(name) == pa.string()]
+    if words:
+        problems = [Problem("not_a_number", "holds words; an image column holds numbers", column=one) for one in words]
+        raise OutcomesError(problems, "table of features")
+    found: list[list[int]] = [[] for _ in range(count)]
+    for index, at in places:
+        if all(rows.features[name][index] is not None for name in names):
+            found[at].append(index)
+    return {
+        name: [float(np.mean([rows.features[name][index] for index in one])) if one else None for one in found]
+        for name in names
+    }
 
 
 def _people(table: pa.Table) -> list[str]:

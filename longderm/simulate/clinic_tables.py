@@ -15,6 +15,8 @@ PATIENTS, NEW_PATIENTS, SEED, NEW_SEED = 300, 20, 20, 21
 IMAGE_EFFECT, IMAGE_STEP = 0.6, 0.25
 _FIRST_DIAGNOSIS = date(2009, 1, 5)
 _DAYS_BETWEEN = 3
+#: By when a distant metastasis counts in clinic.csv.
+_METASTASIS_DAYS = 5 * 365.25
 #: Thickness as a pathologist would state it: neither a single cell nor a tumour that nobody has seen.
 _THICKNESS_MM = (0.1, 20.0)
 
@@ -56,6 +58,7 @@ def _tables(
                 "death_date": end if died else "",
                 "death_cause": "melanoma" if died else "",
                 "last_follow_up_date": end,
+                "metastasis_distant": _metastasised(float(people["time"][index]), died),
             }
         rows.append(row)
     visits = [
@@ -67,6 +70,11 @@ def _tables(
         for one, day, score in zip(seen["patient_id"], seen["day"], seen["image_score"], strict=True)
     ]
     return rows, visits
+
+
+def _metastasised(days: float, died: bool) -> int | str:
+    """Distant metastasis within five years: who dies of melanoma had one; empty for who was lost before."""
+    return 1 if died and days <= _METASTASIS_DAYS else 0 if days >= _METASTASIS_DAYS else ""
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
