@@ -64,7 +64,8 @@ def test_rows_measured_before_a_baseline_was_added_are_reported_without_it(capsy
         changed = number % 2
         row = {
             "name": f"{number}", "stratum": STRONG[0] if changed else STABLE, "number": number, "photo": f"{number}",
-            "refused": None, "withheld": None, "score": 0.5 * changed + 0.4 * rng.random(), "p_value": 0.5, "misalignment": 0.001,
+            "refused": None, "withheld": None, "score": 0.5 * changed + 0.4 * rng.random(), "p_value": 0.5,
+            "misalignment": 0.001,
             "baselines": {name: float(rng.random()) for name in BASELINES if name != FROZEN_ENCODER},
         }  # fmt: skip
         rows.append(row)
