@@ -208,7 +208,7 @@ def embed(
         cpu or cuda; default: a GPU where there is one.
     """
     from longderm.embedding import embed_photos
-    from longderm.training.lesion import progress_bar
+    from longderm.training.start import progress_bar
 
     with progress_bar(not json_) as (_, advance):
         summary = embed_photos(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from longderm.errors import RefusedError, UsageError
+from longderm.models.release_folder import require_new
 from longderm.prognosis.covariates import Covariate
 from longderm.prognosis.errors import NoComparablePairsError, OutsideFollowUpError, TooFewEventsError
 from longderm.prognosis.landmark import (
@@ -32,7 +33,6 @@ from longderm.prognosis_release import (
     ReadRelease,
     Told,
     require_name,
-    require_new,
     write_prognosis_release,
 )
 from longderm.prognosis_sources import TableSource

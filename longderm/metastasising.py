@@ -12,6 +12,7 @@ from longderm.landmarking import unclear_units
 from longderm.metastasis_cohort import Asked, TumourCohort, read_tumours, require_diagnosis, word_problems
 from longderm.metastasis_predictions import predict_rows, summarise_metastasis
 from longderm.metastasis_release import FORM, ReadMetastasis, read_metastasis_release, write_metastasis_release
+from longderm.models.release_folder import require_new
 from longderm.prognosis.binary_figures import Interval
 from longderm.prognosis.covariates import Covariate, covariate, unit_of
 from longderm.prognosis.metastasis import evaluate_metastasis, fit_metastasis
@@ -22,7 +23,7 @@ from longderm.prognosis_choice import ChosenModel
 from longderm.prognosis_cohort import listed
 from longderm.prognosis_options import FIGURE_DECIMALS, FitOptions
 from longderm.prognosis_output import write_predictions
-from longderm.prognosis_release import Told, require_name, require_new
+from longderm.prognosis_release import Told, require_name
 from longderm.prognosis_sources import TableSource
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from longderm.errors import RefusedError, UsageError
 from longderm.landmarking import unclear_units
+from longderm.models.release_folder import require_new
 from longderm.prognosis.cells import Column, read_numbers
 from longderm.prognosis.errors import NoComparablePairsError, OutsideFollowUpError, TooFewEventsError
 from longderm.prognosis.evaluate import HORIZONS_YEARS, evaluate_survival
@@ -41,7 +42,6 @@ from longderm.prognosis_release import (
     Told,
     read_prognosis_release,
     require_name,
-    require_new,
     write_prognosis_release,
 )
 from longderm.prognosis_sources import TableSource, all_tables

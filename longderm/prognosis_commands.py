@@ -33,7 +33,6 @@ from longderm.prognosis_parameters import (
     MissingValues,
     NamedModel,
     OfEndpoint,
-    Order,
     Origin,
     Penalty,
     PicturesFolder,
@@ -43,6 +42,9 @@ from longderm.prognosis_parameters import (
     VisitDay,
     VisitsFile,
     Within,
+    names_of,
+    table_source,
+    years_of,
 )
 
 if TYPE_CHECKING:
@@ -117,29 +119,29 @@ def fit(
     from longderm.prognosis_pictures import draw_model, write_pictures
     from longderm.prognosis_release import Told, read_prognosis_release
 
-    source = _source(
+    source = table_source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
     )
     _require_bootstraps(bootstraps, 0 if metastasis is None else 2)
-    options = FitOptions(tuple(_names(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
+    options = FitOptions(tuple(names_of(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
     told = Told(data) if licence is None else Told(data, licence)
     if metastasis is not None:
         strange = _strange(endpoint, covariates, measured, strata, penalty, all_events_are_real, pictures)
         fit_metastasis_of(
-            source, (metastasis, _names(clinical), _names(image), within), out, name, options, told, strange, json_
+            source, (metastasis, names_of(clinical), names_of(image), within), out, name, options, told, strange, json_
         )
         return
     if clinical or image or within is not None:
         raise UsageError("--clinical, --image and --within are of --metastasis; give --covariates")
     endpoint = _required(endpoint)
     if visits is not None:
-        names = _names(covariates), _names(measured)
+        names = names_of(covariates), names_of(measured)
         summary = fit_visits(source, endpoint, *names, out, name, options, told)
     else:
         _require_no_visits(measured, visit_day)
-        if not _names(covariates):
+        if not names_of(covariates):
             raise UsageError("--covariates: name the columns that are to predict, such as mel_thick_mm,mel_ulcer")
-        summary = fit_table(source, endpoint, _names(covariates), out, name, options, told)
+        summary = fit_table(source, endpoint, names_of(covariates), out, name, options, told)
     if pictures is not None:
         summary["pictures"] = write_pictures(draw_model(read_prognosis_release(out).prognosis.model), pictures)
     print_summary(summary, json_, describe_fit(summary))
@@ -207,16 +209,16 @@ def evaluate(
     from longderm.prognosis_options import FitOptions
     from longderm.prognosis_pictures import draw_evaluation, write_pictures
 
-    source = _source(
+    source = table_source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
     )
     _require_bootstraps(bootstraps, 2)
-    options = FitOptions(tuple(_names(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
+    options = FitOptions(tuple(names_of(strata)), penalty, missing, all_events_are_real, bootstraps, seed)
     if metastasis is not None:
         strange = _strange(endpoint, covariates, measured, strata, penalty, all_events_are_real, pictures)
         strange |= {"--horizons": horizons, "--by": by}
         evaluate_metastasis_of(
-            source, (metastasis, _names(clinical), _names(image), within), model, options, strange, json_
+            source, (metastasis, names_of(clinical), names_of(image), within), model, options, strange, json_
         )
         return
     if within is not None:
@@ -233,12 +235,12 @@ def evaluate(
     found, notices = evaluate_table(
         source,
         endpoint,
-        covariates=_names(covariates),
-        clinical=_names(clinical),
-        image=_names(image),
+        covariates=names_of(covariates),
+        clinical=names_of(clinical),
+        image=names_of(image),
         model=model,
-        horizons_years=_years(horizons) or HORIZONS_YEARS,
-        subgroups_by=_names(by),
+        horizons_years=years_of(horizons) or HORIZONS_YEARS,
+        subgroups_by=names_of(by),
         repeats=repeats,
         options=options,
     )
@@ -291,10 +293,10 @@ def predict(
     if not 1 <= len(tables) <= 2 or (len(tables) == 2 and model is not None):
         raise UsageError("predict: give MODEL TABLE, or TABLE with --model or a store in which a model is promoted")
     *named, table = tables
-    source = _source(
+    source = table_source(
         table, features, feature_day, origin, dated_by, time_invariant, mapping, date_order, as_of, visits, visit_day
     )
-    years = _years(horizons)
+    years = years_of(horizons)
     form: Form = "metastasis" if metastasis else "survival" if visits is None else "landmark"
     chosen = choose_model(named[0] if named else model, store, read_settings(None), form)
     if metastasis is not None or is_metastasis(chosen.folder):
@@ -328,58 +330,21 @@ def _evaluate_visits(
     from longderm.landmarking import evaluate_visits
     from longderm.prognosis_release import read_prognosis_release
 
-    if (model is not None) == bool(_names(measured)):
+    if (model is not None) == bool(names_of(measured)):
         raise UsageError("evaluate --visits: give --measured, with --covariates if any, or --model")
     found, notices = evaluate_visits(
         source,
         endpoint,
-        covariates=_names(covariates),
-        measured=_names(measured),
+        covariates=names_of(covariates),
+        measured=names_of(measured),
         finished=read_prognosis_release(model) if model else None,
-        horizons_years=_years(horizons),
+        horizons_years=years_of(horizons),
         options=options,
     )
     print_summary(
         found.to_dict() | {"notices": list(notices)},
         json_,
         "\n".join([*as_notes(notices), *describe_landmarks(found)]),
-    )
-
-
-def _source(
-    table: Path,
-    features: Path | None,
-    feature_day: str | None,
-    origin: float | None,
-    dated_by: str,
-    time_invariant: str,
-    mapping: Path | None,
-    date_order: Order | None,
-    as_of: Any,
-    visits: Path | None,
-    visit_day: str | None,
-) -> TableSource:
-    from datetime import date
-
-    from longderm.prognosis_sources import TableSource
-
-    pairs = [tuple(part.strip() for part in one.split("=", 1)) for one in _names(dated_by)]
-    if any(len(pair) != 2 or not all(pair) for pair in pairs):
-        raise UsageError("--dated-by: write COVARIATE=COLUMN, with commas between")
-    if origin is not None and not 0 <= origin < float("inf"):
-        raise UsageError(f"--origin {origin:g}: give days after the diagnosis, 0 or more")
-    return TableSource(
-        table,
-        features,
-        mapping,
-        date_order,
-        as_of or date.today(),
-        origin,
-        tuple((pair[0], pair[1]) for pair in pairs),
-        tuple(_names(time_invariant)),
-        feature_day,
-        visits,
-        visit_day,
     )
 
 
@@ -407,17 +372,6 @@ def _strange(
 def _require_no_visits(measured: str, visit_day: str | None) -> None:
     if measured or visit_day:
         raise UsageError("--measured and --visit-day tell of visits; name their table by --visits")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _years(text: str) -> list[float]:
-    try:
-        return [float(part) for part in _names(text)]
-    except ValueError:
-        raise UsageError(f"--horizons {text!r}: give years with commas between, such as 3,5") from None
 
 
 def _require_bootstraps(count: int, least: int) -> None:

@@ -1,11 +1,16 @@
-"""The options of `longderm prognosis` that several of its verbs share, with their help."""
+"""The options of `longderm prognosis` that several of its verbs share, with their help, and how they are read."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
+
+from longderm.errors import UsageError
+
+if TYPE_CHECKING:
+    from longderm.prognosis_sources import TableSource
 
 Endpoint = Literal["recurrence_free", "melanoma_specific", "overall", "stated"]
 Order = Literal["day_first", "month_first"]
@@ -129,3 +134,54 @@ LastVisits = Annotated[
 Bootstraps = Annotated[int, Parameter(name="--bootstraps", help="Resamples for optimism and intervals.")]
 Seed = Annotated[int, Parameter(name="--seed", help="The same seed gives the same figures.")]
 Penalty = Annotated[float, Parameter(name="--penalty", help="Ridge on unit spread; for many image features.")]
+
+
+def table_source(
+    table: Path,
+    features: Path | None,
+    feature_day: str | None,
+    origin: float | None,
+    dated_by: str,
+    time_invariant: str,
+    mapping: Path | None,
+    date_order: Order | None,
+    as_of: Any,
+    visits: Path | None,
+    visit_day: str | None,
+) -> TableSource:
+    """The clinic's files as the options name them. Raises UsageError for an option that cannot be read."""
+    from datetime import date
+
+    from longderm.prognosis_sources import TableSource
+
+    pairs = [tuple(part.strip() for part in one.split("=", 1)) for one in names_of(dated_by)]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs):
+        raise UsageError("--dated-by: write COVARIATE=COLUMN, with commas between")
+    if origin is not None and not 0 <= origin < float("inf"):
+        raise UsageError(f"--origin {origin:g}: give days after the diagnosis, 0 or more")
+    return TableSource(
+        table,
+        features,
+        mapping,
+        date_order,
+        as_of or date.today(),
+        origin,
+        tuple((pair[0], pair[1]) for pair in pairs),
+        tuple(names_of(time_invariant)),
+        feature_day,
+        visits,
+        visit_day,
+    )
+
+
+def names_of(text: str) -> list[str]:
+    """Names with commas between."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def years_of(text: str) -> list[float]:
+    """Years with commas between. Raises UsageError for anything else."""
+    try:
+        return [float(part) for part in names_of(text)]
+    except ValueError:
+        raise UsageError(f"--horizons {text!r}: give years with commas between, such as 3,5") from None

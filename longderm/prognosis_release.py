@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from longderm.errors import AccessError, LongdermError, RefusedError, SourceNotFoundError, UsageError
+from longderm.errors import LongdermError, RefusedError, SourceNotFoundError, UsageError
 from longderm.models.kinds import card_title
-from longderm.models.releases import digest_of, problems_of, split_name, write_hashes
+from longderm.models.release_folder import new_release
+from longderm.models.releases import digest_of, problems_of, split_name
 from longderm.prognosis.covariates import Covariate
 from longderm.prognosis.errors import ModelFormatError
 from longderm.prognosis.model_json import model_from_json, model_to_json
@@ -102,21 +101,10 @@ def write_release(
     Raises UsageError for a folder that is not empty or a name of another kind, AccessError.
     """
     require_name(name)
-    require_new(folder)
-    part = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        part.mkdir(parents=True)
+    with new_release(folder) as part:
         _write_json(part / "config.json", config)
         _write_json(part / "figures.json", figures)
         (part / "card.md").write_text(card_text, encoding="utf-8")
-        write_hashes(part)
-        if folder.is_dir():
-            folder.rmdir()
-        part.rename(folder)
-    except PermissionError:
-        raise AccessError("no permission to write the model's folder; choose another with --out") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return digest_of(folder)
 
 
@@ -159,12 +147,6 @@ def read_config(name: str, read: Callable[[], T]) -> T:
         raise RefusedError(f"model {name}: {error}") from None
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise RefusedError(f"model {name}: its config cannot be read ({type(error).__name__}); fit it again") from None
-
-
-def require_new(folder: Path) -> None:
-    """Raise UsageError unless a folder can be written to without replacing anything."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists and is not empty; name a new folder")
 
 
 def require_name(name: str) -> None:

@@ -19,6 +19,21 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def longderm(capsys):
+    """Run a command; gives its status, what it printed, and its complaint."""
+    from longderm.cli import main
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return ended.value.code, printed.out, printed.err
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory) -> Iterator[Path]:
     """A Prefect home of the tests' own, so that they touch neither the user's database nor each other's runs."""

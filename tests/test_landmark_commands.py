@@ -47,20 +47,6 @@ def days_of(visits):
     return (pd.to_datetime(visits.visit_date) - ORIGIN).dt.days.to_numpy()
 
 
-@pytest.fixture
-def longderm(capsys):
-    """Run a command; gives its status, what it printed, and its complaint."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([*map(str, arguments)])
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return ended.value.code, printed.out, printed.err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clinic")

@@ -40,20 +40,6 @@ TABLE, PHOTOS = clinic(70, 4)
 
 
 @pytest.fixture
-def longderm(capsys):
-    """Run `longderm prognosis` ...; gives its status, what it printed, and its complaint."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([*map(str, arguments)])
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return ended.value.code, printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
 def write(tmp_path):
     def written(content, name):
         content.to_csv(tmp_path / name, index=False)

@@ -42,20 +42,6 @@ NEW = TABLE.drop(columns=["time_days", "event"])
 
 
 @pytest.fixture
-def longderm(capsys):
-    """Run a command; gives its status, what it printed, and its complaint."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([*map(str, arguments)])
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return ended.value.code, printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
 def write(tmp_path):
     def written(content, name="clinic.csv"):
         data = content.to_csv(index=False).encode() if isinstance(content, pd.DataFrame) else content

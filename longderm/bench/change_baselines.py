@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from longderm.change.common_view import CommonView
 from longderm.change.crops import Crops, in_one_light
 from longderm.change.result import Change
-from longderm.errors import SourceNotFoundError
 from longderm.threads import one_thread
 
 if TYPE_CHECKING:
@@ -101,30 +99,11 @@ def crops_distance(baseline: NDArray[np.uint8], followup: NDArray[np.uint8]) -> 
     """`encoder_distance` of two crops uint8 (S, S, 3) that are in one light already (`change.crops.in_one_light`)."""
     import torch
 
+    from longderm.models.encoder import cosine_distance
+
     crops = torch.from_numpy(np.stack([baseline, followup])).permute(0, 3, 1, 2).to(torch.float32) / 255
     with one_thread():
-        first, second = frozen_encoder().embed(crops).cpu().numpy().astype(np.float64)
-    return 1.0 - float(first @ second / max(float(np.linalg.norm(first) * np.linalg.norm(second)), 1e-12))
-
-
-def sheet_distance(path: Path) -> float:
-    """`encoder_distance` of a pair from the PNG of its crops that a run has written
-    (`longderm.bench.change_measuring.write_crops`): what a row measured without this baseline lacks.
-
-    Raises SourceNotFoundError where there is no such PNG.
-    """
-    import cv2
-
-    sheet = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if sheet is None or sheet.shape[1] != 3 * sheet.shape[0]:
-        raise SourceNotFoundError(f"{path.name} is no sheet of three squares as `bench change` writes it")
-    side = sheet.shape[0]
-    baseline, followup, known = (
-        np.ascontiguousarray(sheet[:, part * side : (part + 1) * side, ::-1], np.uint8) for part in range(3)
-    )
-    lesions = known[..., 2]
-    crops = Crops(baseline, followup, known[..., 1] > 127, (lesions & 128) > 0, (lesions & 64) > 0, np.eye(3))
-    return crops_distance(*in_one_light(crops))
+        return cosine_distance(frozen_encoder(), crops)
 
 
 @lru_cache(maxsize=1)

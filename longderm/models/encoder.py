@@ -121,6 +121,12 @@ class Encoder:
         return batches
 
 
+def cosine_distance(encoder: Encoder, images: Tensor) -> float:
+    """1 - cosine of the vectors of two prepared images, float (2, 3, H, W) in [0, 1]: 0 to 2."""
+    first, second = encoder.embed(images).double()
+    return 1.0 - float(first @ second) / max(float(first.norm() * second.norm()), 1e-12)
+
+
 def load_encoder(
     name_or_path: str | Path | None = None,
     layout: str | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,10 +48,6 @@ class SurvivalTimes:
     def take(self, rows: Indices | Flags) -> SurvivalTimes:
         """The rows at these positions, or where the flags are set; repeats are allowed."""
         return SurvivalTimes(self.stop[rows], self.event[rows], self.start[rows], self.stratum[rows])
-
-    def with_events(self, event: Flags) -> SurvivalTimes:
-        """The same follow-up with other events, such as those of one cause."""
-        return replace(self, event=event)
 
 
 def survival_times(

@@ -133,14 +133,14 @@ def encoder_distance(crops: Crops, encoder: Encoder, steps: Steps) -> float:
     """1 - cosine of the vectors of both crops, 0 to 2; see `Steps` for what is filled in first."""
     import torch
 
+    from longderm.models.encoder import cosine_distance
+
     pictures = [
         _cleaned(picture, crops.seen, steps).astype(np.float32) / np.float32(255)
         for picture in (crops.baseline, crops.followup)
     ]
     images = torch.from_numpy(np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2)))
-    first, second = (vector.double() for vector in encoder.embed(images))
-    lengths = float(first.norm()) * float(second.norm())
-    return round(1.0 - float((first * second).sum()) / max(lengths, 1e-12), 6)
+    return round(cosine_distance(encoder, images), 6)
 
 
 def _cleaned(picture: NDArray[np.uint8], seen: NDArray[np.bool_], steps: Steps) -> NDArray[np.uint8]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from longderm.change.evidence import NoiseModel
 from longderm.errors import UsageError
+from longderm.models.release_folder import require_new
 from longderm.settings import Settings
 from longderm.site.labelled import read_labelled
 from longderm.site.pairs import SitePair, read_pairs, usable
 from longderm.site.recalibration import Recalibration, recalibrate
-from longderm.site.release import SiteRelease, require_new, require_version, site_version, write_site_release
+from longderm.site.release import SiteRelease, require_version, site_version, write_site_release
 from longderm.stages.work import Work, find_work
 from longderm.store import Store
 

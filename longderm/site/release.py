@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from longderm.change.evidence import SPECS, NoiseModel
-from longderm.errors import AccessError, UsageError
-from longderm.models.releases import Release, digest_of, split_name, write_hashes
+from longderm.models.release_folder import new_release
+from longderm.models.releases import Release, digest_of, split_name
 
 KIND = "change"
 
@@ -52,12 +51,6 @@ def require_version(version: str) -> str:
     return version
 
 
-def require_new(folder: Path) -> None:
-    """Raise UsageError unless a folder can be written to without replacing anything."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"--out {folder.name} exists and is not empty; name a new folder")
-
-
 def write_site_release(
     folder: Path, release: SiteRelease, model: NoiseModel, in_distribution: Mapping[str, Any] | None
 ) -> str:
@@ -65,24 +58,13 @@ def write_site_release(
 
     Returns the digest. Raises UsageError for a folder that is not empty, AccessError.
     """
-    require_new(folder)
-    part = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        part.mkdir(parents=True)
+    with new_release(folder) as part:
         for weights in sorted(release.base.folder.glob("*.safetensors")):
             shutil.copyfile(weights, part / weights.name)
         config = site_config(release, model, in_distribution)
         (part / "config.json").write_text(_json(config))
         (part / "figures.json").write_text(_json(release.figures))
         (part / "card.md").write_text(site_card(release, config))
-        write_hashes(part)
-        if folder.is_dir():
-            folder.rmdir()
-        part.rename(folder)
-    except PermissionError:
-        raise AccessError("no permission to write the release's folder; choose another with --out") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return digest_of(folder)
 
 

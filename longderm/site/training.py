@@ -8,10 +8,11 @@ from typing import Any
 
 from longderm.change.evidence import NoiseModel
 from longderm.errors import UsageError
+from longderm.models.release_folder import require_new
 from longderm.settings import Settings
 from longderm.site.labelled import read_labelled
 from longderm.site.pairs import usable
-from longderm.site.release import SiteRelease, require_new, require_version, site_version, write_site_release
+from longderm.site.release import SiteRelease, require_version, site_version, write_site_release
 from longderm.site.weights import train_weights
 from longderm.stages.work import find_work
 from longderm.store import Store

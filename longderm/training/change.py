@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from longderm.errors import SourceNotFoundError, UsageError
+from longderm.errors import UsageError
 from longderm.models.change_network import (
     CHANGE_STRIDE_PX,
     ChangeArchitecture,
@@ -67,19 +67,10 @@ def train_change(
     out: gets the checkpoint, the log and, at the end, `change` with weights and config. Raises SourceNotFoundError for
     a folder of another layout, UsageError where `out` holds a run of other settings.
     """
-    import cv2
+    from longderm.training.examples import hold_out, read_examples
+    from longderm.training.start import prepare_run, progress_bar
 
-    from longderm.training.examples import hold_out, read_examples, read_index
-    from longderm.training.lesion import choose_device, progress_bar
-
-    chosen = choose_device(device)
-    if threads:
-        torch.set_num_threads(threads)
-    cv2.setNumThreads(1)
-    out.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in read_index(folder) if row["split"] == "train"]
-    if not rows:
-        raise SourceNotFoundError("index.csv has no photo of split train")
+    chosen, rows = prepare_run(folder, out, device, threads)
     # Before minutes are spent on reading photos.
     read_run(out, describe_run(settings, ChangeArchitecture()), chosen)
     names, held_names = hold_out(rows, settings.held_share, settings.seed)

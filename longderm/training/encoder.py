@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from longderm.errors import SourceNotFoundError, UsageError
+from longderm.errors import UsageError
 from longderm.models.convolutional_encoder import (
     ConvolutionalArchitecture,
     ConvolutionalEncoder,
@@ -103,19 +103,10 @@ def train_encoder(
     weights and config, which `load_encoder` takes. Raises SourceNotFoundError for a folder of another layout,
     UsageError where `out` holds a run of other settings.
     """
-    import cv2
+    from longderm.training.examples import hold_out, read_examples
+    from longderm.training.start import prepare_run, progress_bar
 
-    from longderm.training.examples import hold_out, read_examples, read_index
-    from longderm.training.lesion import choose_device, progress_bar
-
-    chosen = choose_device(device)
-    if threads:
-        torch.set_num_threads(threads)
-    cv2.setNumThreads(1)
-    out.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in read_index(folder) if row["split"] == "train"]
-    if not rows:
-        raise SourceNotFoundError("index.csv has no photo of split train")
+    chosen, rows = prepare_run(folder, out, device, threads)
     # Before minutes are spent on reading photos.
     read_run(out, describe_run(settings, ConvolutionalArchitecture()), chosen)
     names, held_names = hold_out(rows, settings.held_share, settings.seed)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longderm.errors import SourceNotFoundError, UsageError
 from longderm.training.segmentation import TrainingSettings
 
 if TYPE_CHECKING:
-    import torch
-
     from longderm.models.lesion_network import LesionNetwork
     from longderm.training.examples import Example
 
@@ -37,24 +33,14 @@ def train_segmentation(
     "cuda"; threads: of the CPU, 0 for as many as there are. Raises SourceNotFoundError for a folder of another layout,
     UsageError where `out` holds a run of other settings.
     """
-    import cv2
-    import torch
-
     from longderm.training.batches import Source
-    from longderm.training.examples import hold_out, read_examples, read_index, simulate_examples
+    from longderm.training.examples import hold_out, read_examples, simulate_examples
     from longderm.training.held_out import check_outlines
     from longderm.training.run import describe_run, read_run
     from longderm.training.segmentation import train
+    from longderm.training.start import prepare_run, progress_bar
 
-    chosen = choose_device(device)
-    if threads:
-        torch.set_num_threads(threads)
-    # Views are drawn by one thread; OpenCV's own would take the network's cores.
-    cv2.setNumThreads(1)
-    out.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in read_index(folder) if row["split"] == "train"]
-    if not rows:
-        raise SourceNotFoundError("index.csv has no photo of split train")
+    chosen, rows = prepare_run(folder, out, device, threads)
     runs = [
         (member, replace(settings, seed=settings.seed + number), out / f"member-{number + 1}")
         for number, member in enumerate(settings.members)
@@ -115,35 +101,3 @@ def write_release(
     # What is written in half precision is what is calibrated.
     config |= calibrate(read_networks(folder), photos, held, side_px, settings.seed)
     path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of "auto", "cpu" or "cuda". Raises UsageError for another one, or one that is not there."""
-    import torch
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device must be auto, cpu or cuda, not {name}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: there is no such device here")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
-
-
-@contextmanager
-def progress_bar(shown: bool) -> Iterator[Any]:
-    """A progress bar with two handles: `say(text, total)` starts a part, `advance(done, total, text)` moves it."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not shown) as bar:
-        task = bar.add_task("", total=None)
-
-        def say(text: str, total: int) -> None:
-            bar.reset(task, total=total or None, description=text)
-
-        def advance(done: int, total: int | None = None, text: str | None = None) -> None:
-            if total is None:
-                bar.advance(task, done)
-            else:
-                bar.update(task, completed=done, total=total, description=text or "")
-
-        yield say, advance

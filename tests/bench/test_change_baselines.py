@@ -9,12 +9,10 @@ import pytest
 import torch
 
 from longderm.bench import change_baselines
-from longderm.bench.change_baselines import BASELINES, FROZEN_ENCODER, crops_distance, sheet_distance
-from longderm.bench.change_measuring import write_crops
+from longderm.bench.change_baselines import BASELINES, FROZEN_ENCODER, crops_distance
 from longderm.bench.change_pairs import STABLE, STRONG
 from longderm.bench.change_report import print_table, report
 from longderm.change.crops import Crops, in_one_light
-from longderm.errors import SourceNotFoundError
 from longderm.models.convolutional_encoder import ConvolutionalArchitecture, ConvolutionalEncoder, fold_encoder
 from longderm.models.encoder import load_encoder
 from longderm.models.encoder_weights import write_encoder
@@ -47,14 +45,6 @@ def test_the_same_crop_is_no_distance_and_more_change_is_more():
     same, some, much = (crops_distance(*in_one_light(drawn(1, spot))) for spot in (0, 10, 40))
     assert same == pytest.approx(0, abs=1e-6)
     assert 1e-5 < some < much <= 2
-
-
-def test_a_row_can_be_completed_from_the_crops_that_were_written(tmp_path):
-    crops = drawn(2, 30)
-    write_crops(tmp_path / "pair.png", crops, np.zeros((160, 160), bool))
-    assert sheet_distance(tmp_path / "pair.png") == pytest.approx(crops_distance(*in_one_light(crops)), abs=1e-6)
-    with pytest.raises(SourceNotFoundError, match="three squares"):
-        sheet_distance(tmp_path / "other.png")
 
 
 def test_rows_measured_before_a_baseline_was_added_are_reported_without_it(capsys):

@@ -20,29 +20,10 @@ from longderm.stages.place import rows_to_table
 from longderm.stages.work import PHOTO_STAGES
 from longderm.store import Store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "change"))  # its drawn lesions
+for room in ("change", "stages"):  # their drawn lesions, and rows as the stages write them
+    sys.path.insert(0, str(Path(__file__).parents[1] / room))
 
-PHOTO = {
-    "revision": 1,
-    "undated_repeat": False,
-    "modality": "dermoscopic",
-    "width_px": 800,
-    "height_px": 600,
-    "polarised": True,
-    "contact": True,
-    "laterality": "L",
-    "format": "jpeg",
-    "caveats": [],
-}
-ROWS = {
-    "previews": {"preview_object": "p.jpg", "preview_scale": 1.0},
-    "scales": {"px_per_mm": 40.0, "px_per_mm_source": "metadata", "caveats": []},
-    "quality": {"score": 0.9, "reasons": [], "expected_error": 0.02},
-    "masks": {"found": True, "confidence": 0.9, "touches_border": False},
-    "structures": {},
-    "measures": {"area_px": 60000.0, "area_mm2": 37.5},
-    "alignments": {"accepted": True, "confidence": 0.9, "scale": 1.0, "cautions": []},
-}
+from filled_store import PHOTO, ROWS  # noqa: E402
 
 
 @dataclass(frozen=True)
