@@ -57,24 +57,19 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
     from longderm.change.common_view import build_common_view
     from longderm.change.score import score_change
     from longderm.governance import withheld_by
-    from longderm.imaging import measure, segment
+    from longderm.imaging import segment
+    from longderm.imaging.artefacts import find_artefacts
     from longderm.photo import Photo
     from longderm.registration import align, prepare
     from longderm.registration.similarity import distance, scale_of
 
     photos = Photo.from_array(pair.baseline), Photo.from_array(pair.followup)
-    masks = segment(photos[0]), segment(photos[1])
-    alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
-    found = all(mask.found and mask.mask.any() for mask in masks)
-    told = [photo_facts(photo, mask) for photo, mask in zip(photos, masks, strict=True)]
+    hidden = find_artefacts(pair.baseline), find_artefacts(pair.followup)
+    masks = segment(photos[0], artefacts=hidden[0]), segment(photos[1], artefacts=hidden[1])
+    alignment = align(prepare(photos[0], masks[0], hidden[0]), prepare(photos[1], masks[1], hidden[1]))
+    told = [photo_facts(*known) for known in zip(photos, masks, hidden, strict=True)]
     facts = pair_facts(told[0], told[1], alignment, None, float(release.config["alpha"]))
-    change = score_change(
-        *photos,
-        alignment=alignment,
-        segmentations=masks,
-        measures=(measure(photos[0], masks[0]), measure(photos[1], masks[1])) if found else None,
-        release=release,
-    )
+    change = score_change(*photos, alignment=alignment, segmentations=masks, artefacts=hidden, release=release)
     if change.score is None or alignment.matrix is None or change.heatmap is None:
         return {"refused": change.reasons[0].split(":")[0], "detail": change.reasons[0]}
     matrix = np.asarray(alignment.matrix, np.float64)
@@ -83,7 +78,7 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
     radius = math.sqrt(max(1, len(x)) / math.pi)
     apart = distance(matrix, pair.matrix, complex(x.mean(), y.mean()), 1.2 * radius)
     crops = cut_crops((pair.baseline, pair.followup), drawn, matrix)
-    view = build_common_view(photos[0], photos[1], matrix, drawn)
+    view = build_common_view(*photos, matrix, drawn, artefacts=hidden)
     known = Aligned(view, change, crops)
     row: Row = {
         "refused": None,

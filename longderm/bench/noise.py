@@ -285,19 +285,21 @@ def _observe(photos: tuple[Photo, Photo], interval_days: int | None, crops_to: P
     from longderm.change.score import observe, scale_of
     from longderm.governance import withheld_by
     from longderm.imaging import measure, segment
+    from longderm.imaging.artefacts import find_artefacts
     from longderm.registration import align, prepare
 
     cv2.setNumThreads(1)
-    masks = segment(photos[0]), segment(photos[1])
-    alignment = align(prepare(photos[0], masks[0]), prepare(photos[1], masks[1]))
-    told = [photo_facts(photo, mask) for photo, mask in zip(photos, masks, strict=True)]
+    hidden = find_artefacts(photos[0].pixels), find_artefacts(photos[1].pixels)
+    masks = segment(photos[0], artefacts=hidden[0]), segment(photos[1], artefacts=hidden[1])
+    alignment = align(prepare(photos[0], masks[0], hidden[0]), prepare(photos[1], masks[1], hidden[1]))
+    told = [photo_facts(*known) for known in zip(photos, masks, hidden, strict=True)]
     facts = pair_facts(told[0], told[1], alignment, interval_days, ALPHA)
     withheld = withheld_by(None, facts)
     if withheld is not None or alignment.matrix is None:
         return {"withheld": withheld or "alignment_refused", "observations": {}}
     matrix = np.asarray(alignment.matrix, dtype=np.float64)
-    view = build_common_view(photos[0], photos[1], matrix, (masks[0].mask, masks[1].mask))
-    taken = (measure(photos[0], masks[0]), measure(photos[1], masks[1]))
+    view = build_common_view(*photos, matrix, (masks[0].mask, masks[1].mask), artefacts=hidden)
+    taken = measure(photos[0], masks[0], hidden[0]), measure(photos[1], masks[1], hidden[1])
     found = observe(taken, compare_maps(view), scale_of(matrix))
     # Now that there are differences, the rules that look at them can be asked.
     bare = NoiseModel({}, {}, 0.0, (), ALPHA)

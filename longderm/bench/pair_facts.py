@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from longderm.governance import Facts, PhotoFacts
 from longderm.imaging import Segmentation, assess_quality
+from longderm.imaging.artefacts import Artefacts
 from longderm.photo import Photo
 from longderm.registration import Alignment
 
 
-def photo_facts(photo: Photo, mask: Segmentation) -> PhotoFacts:
-    """What the rules ask about a photo and the mask drawn in it."""
+def photo_facts(photo: Photo, mask: Segmentation, artefacts: Artefacts | None = None) -> PhotoFacts:
+    """What the rules ask about a photo and the mask drawn in it; artefacts are found where they are not given."""
     return PhotoFacts(
         modality=photo.meta.modality,
-        quality_score=assess_quality(photo).score,
+        quality_score=assess_quality(photo, artefacts).score,
         polarised=photo.meta.polarised,
         contact=photo.meta.contact,
         px_per_mm=photo.meta.px_per_mm,

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.imaging.artefacts import find_field_of_view, find_glare, find_hair
+from longderm.imaging.artefacts import ARTEFACT_SIDE_PX, Artefacts, find_artefacts
 from longderm.imaging.colour import linear_to_lab, srgb_to_linear
-from longderm.imaging.grid import reduce_pixels, reduced_shape
+from longderm.imaging.grid import enlarge_mask, reduce_pixels, reduced_shape
 from longderm.photo import Photo
 
 #: Longer side of the grid on which a pair is compared: a lesion that fills a fifth of it still measures 100 px, and a
-#: pair costs tens of milliseconds.
-COMPARISON_SIDE_PX = 512
+#: pair costs tens of milliseconds. It is the copy on which the baseline's artefacts are sought.
+COMPARISON_SIDE_PX = ARTEFACT_SIDE_PX
 
 #: The alignment's residual, as a share of the lesion's diameter: differences are smoothed on this scale, since what is
 #: finer may be nothing but a shift that the alignment left.
@@ -40,9 +40,11 @@ RING_OUTER_SHARE = 0.45
 RING_MIN_PX = 150
 #: A lighting gradient is fitted where the ring is seen in at least this many of eight directions; else one gain.
 RING_MIN_DIRECTIONS = 6
-#: Colours are compared after a median over this many pixels of the comparison grid: hairs and the rims of gel bubbles
-#: are thinner than half of it and vanish; a blotch that covers 3% of a lesion of 100 px (17 px across) stays.
-MEDIAN_WINDOW_PX = 9
+#: Colours are compared after a median over about this many pixels of the comparison grid: hairs and the rims of gel
+#: bubbles are thinner than half of it and vanish; a blotch that covers 3% of a lesion of 100 px (17 px across) stays.
+MEDIAN_WINDOW_PX = 10
+#: It is taken on a grid coarser by this, a small window there being much cheaper than a large one.
+_MEDIAN_STEP = 2
 #: Where more than this share of a lesion looks like hair it is pigment network, and no hair is masked inside of it.
 HAIR_SHARE_MAX = 0.30
 #: A Gaussian wider than twice this is taken on a grid so much coarser that it is about this wide there: what it keeps
@@ -88,18 +90,6 @@ class CommonView:
     skin_known: bool
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """What is left out of a comparison; what it is worth shows where one is switched off."""
-
-    hair: bool = True
-    dark_corners: bool = True
-
-
-#: As every score is made.
-ALL_LEFT_OUT = LeftOut()
-
-
 def followup_share(baseline: tuple[int, int], matrix: NDArray[np.float64]) -> float:
     """How far the follow-up is reduced to be compared, at most 1; 1: not at all.
 
@@ -117,45 +107,42 @@ def build_common_view(
     matrix: NDArray[np.float64],
     masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     whole: bool = True,
-    left_out: LeftOut = ALL_LEFT_OUT,
+    artefacts: tuple[Artefacts, Artefacts] | None = None,
 ) -> CommonView:
     """Bring a pair onto the comparison grid and into the same light.
 
     matrix: (3, 3), baseline to follow-up pixels; masks: the lesion in each photo, bool (H, W) on its native grid;
     whole: False keeps the lesions with their skin ring only, which is all that is measured: most photos show more;
-    left_out: glare is left out always.
+    artefacts: of both photos, which are left out of the comparison; found here where they are not given.
     """
     import cv2
 
+    hidden = (find_artefacts(baseline.pixels), find_artefacts(followup.pixels)) if artefacts is None else artefacts
     shape = reduced_shape(baseline.shape, COMPARISON_SIDE_PX)
-    small = reduce_pixels(baseline.pixels, shape)
+    small = hidden[0].pixels
     density = shape[1] / baseline.shape[1]
     longer = max(8, round(max(followup.shape) * followup_share(baseline.shape, matrix)))
     source_shape = reduced_shape(followup.shape, longer)
     source = reduce_pixels(followup.pixels, source_shape)
     to_source = _pixel_map(followup.shape, source_shape) @ matrix @ np.linalg.inv(_pixel_map(baseline.shape, shape))
 
-    def bring(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def bring(image: NDArray[np.uint8], to_image: NDArray[np.float64] = to_source) -> NDArray[np.uint8]:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(image, to_source[:2], (shape[1], shape[0]), flags=flags), dtype=np.uint8)
-
-    def bring_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return bring(mask.astype(np.uint8) * 255) > 127
+        return np.asarray(cv2.warpAffine(image, to_image[:2], (shape[1], shape[0]), flags=flags), dtype=np.uint8)
 
     warped = bring(source)
     lesion_b = _reduce_mask(masks[0], shape)
     lesion_f = bring(_reduce_soft(masks[1], source_shape)) > 127
+    # The follow-up's artefacts were sought on a copy of their own size.
+    sought = hidden[1].hair.shape[0], hidden[1].hair.shape[1]
+    to_sought = _pixel_map(source_shape, sought) @ to_source
+    views = [enlarge_mask(photo.inside, grid) for photo, grid in zip(hidden, (shape, sought), strict=True)]
+    both_see = views[0] & (bring(views[1].astype(np.uint8) * 255, to_sought) > 127)
     # A median at the rim of either photo would mix in what lies beyond it.
-    rim = np.ones((MEDIAN_WINDOW_PX + 2, MEDIAN_WINDOW_PX + 2), np.uint8)
-    views = [
-        find_field_of_view(p) if left_out.dark_corners else np.ones(p.shape[:2], np.bool_) for p in (small, source)
-    ]
-    both_see = views[0] & bring_mask(views[1])
+    rim = np.ones((MEDIAN_WINDOW_PX + 1, MEDIAN_WINDOW_PX + 1), np.uint8)
     seen = np.asarray(cv2.erode(both_see.astype(np.uint8), rim) > 0)
-    covered_b, covered_f = (
-        _covered(small, lesion_b, left_out.hair),
-        bring_mask(_covered(source, _reduce_mask(masks[1], source_shape), left_out.hair)),
-    )
+    covered_b = _covered(hidden[0], lesion_b)
+    covered_f = bring(_covered(hidden[1], _reduce_mask(masks[1], sought)).astype(np.uint8) * 255, to_sought) > 127
     valid = seen & ~covered_b & ~covered_f
 
     diameter = float(2.0 * np.sqrt(max(float(lesion_b.sum()), 1.0) / np.pi))
@@ -167,7 +154,7 @@ def build_common_view(
     core, band, around = _regions(lesion_b, lesion_f, diameter)
     ring = around & valid
     light_b, light_f = srgb_to_linear(small), srgb_to_linear(warped)
-    plain_b, plain_f = (srgb_to_linear(np.asarray(cv2.medianBlur(p, MEDIAN_WINDOW_PX))) for p in (small, warped))
+    plain_b, plain_f = (srgb_to_linear(_without_lines(photo)) for photo in (small, warped))
     skin_known = int(ring.sum()) >= RING_MIN_PX
     if skin_known:
         gain = _relative_gain(plain_b, plain_f, ring, lesion_b)
@@ -232,14 +219,22 @@ def _lightness(light: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(116.0 * curve - 16.0, dtype=np.float32)
 
 
-def _covered(pixels: NDArray[np.uint8], lesion: NDArray[np.bool_], with_hair: bool) -> NDArray[np.bool_]:
-    """Pixels under hair (if asked for) or glare."""
-    if not with_hair:
-        return find_glare(pixels)
-    hair = find_hair(pixels)
+def _without_lines(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Median over MEDIAN_WINDOW_PX of uint8 (h, w, 3)."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    coarse = max(1, width // _MEDIAN_STEP), max(1, height // _MEDIAN_STEP)
+    median = cv2.medianBlur(cv2.resize(pixels, coarse, interpolation=cv2.INTER_AREA), MEDIAN_WINDOW_PX // _MEDIAN_STEP)
+    return np.asarray(cv2.resize(median, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _covered(artefacts: Artefacts, lesion: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels under hair or glare, (h, w) on the grid of the artefacts, as is `lesion`."""
+    hair = artefacts.hair
     if float(hair[lesion].mean() if lesion.any() else 0.0) > HAIR_SHARE_MAX:
         hair = hair & ~lesion
-    return hair | find_glare(pixels)
+    return np.asarray(hair | artefacts.glare)
 
 
 def _pixel_map(native: tuple[int, int], reduced: tuple[int, int]) -> NDArray[np.float64]:

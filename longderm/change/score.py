@@ -50,6 +50,7 @@ def score_change(
     alignment: Alignment | None = None,
     segmentations: tuple[Segmentation, Segmentation] | None = None,
     measures: tuple[Measures, Measures] | None = None,
+    artefacts: tuple[Artefacts, Artefacts] | None = None,
     release: Release | None = None,
     interval_days: float | None = None,
 ) -> Change:
@@ -66,11 +67,10 @@ def score_change(
 
     used = release if release is not None else load_release("change", DEFAULT_VERSION)
     photos = baseline, followup
-    # What draws a mask, what measures under it and what aligns look for hair and glare: they are found once.
-    given = segmentations is not None and measures is not None and alignment is not None
-    first, second = (None, None) if given else tuple(find_artefacts(photo.pixels) for photo in photos)
+    # What draws a mask, measures under it, aligns and compares leaves out hair and glare: they are found once.
+    hidden = (find_artefacts(baseline.pixels), find_artefacts(followup.pixels)) if artefacts is None else artefacts
     masks = segmentations if segmentations is not None else (
-        segment(photos[0], artefacts=first), segment(photos[1], artefacts=second)
+        segment(photos[0], artefacts=hidden[0]), segment(photos[1], artefacts=hidden[1])
     )  # fmt: skip
     missing = tuple(
         f"no lesion found in the {which} photo" + (f": {mask.reason}" if mask.reason else "")
@@ -79,23 +79,24 @@ def score_change(
     )
     if missing:
         return _nothing(missing, used)
-    placed = alignment if alignment is not None else _align(photos, masks, (first, second))
+    placed = alignment if alignment is not None else _align(photos, masks, hidden)
     if not placed.accepted or placed.matrix is None:
         return _nothing((f"alignment refused: {placed.reason or 'no match found'}",), used)
     taken = measures if measures is not None else (
-        measure(photos[0], masks[0], first), measure(photos[1], masks[1], second)
+        measure(photos[0], masks[0], hidden[0]), measure(photos[1], masks[1], hidden[1])
     )  # fmt: skip
 
     matrix = np.asarray(placed.matrix, dtype=np.float64)
     network = appearance_network(used)
     # Without a network the heat map is the colour difference, which is told of all that both photos show.
-    view = build_common_view(baseline, followup, matrix, (masks[0].mask, masks[1].mask), whole=network is None)
+    drawn = masks[0].mask, masks[1].mask
+    view = build_common_view(baseline, followup, matrix, drawn, whole=network is None, artefacts=hidden)
     model = NoiseModel.from_config(used.config)
     observations = observe(taken, compare_maps(view), scale_of(matrix))
     if network is None:
         heat, unit = heat_map(view, baseline.shape), LAB
     else:
-        crops = cut_crops((baseline.pixels, followup.pixels), (masks[0].mask, masks[1].mask), matrix)
+        crops = cut_crops((baseline.pixels, followup.pixels), drawn, matrix)
         appearance = compare_appearance(crops, network, interval_days)
         observations.append(appearance.observation)
         heat, unit = place_heat(appearance.where, crops, baseline.shape), PROBABILITY
@@ -159,7 +160,7 @@ def scale_of(matrix: NDArray[np.float64]) -> float:
 def _align(
     photos: tuple[Photo, Photo],
     masks: tuple[Segmentation, Segmentation],
-    artefacts: tuple[Artefacts | None, Artefacts | None],
+    artefacts: tuple[Artefacts, Artefacts],
 ) -> Alignment:
     from longderm.registration import align, prepare
 

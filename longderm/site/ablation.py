@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.change.appearance import appearance_network, compare_appearance
-from longderm.change.common_view import LeftOut, build_common_view
+from longderm.change.common_view import build_common_view
 from longderm.change.crops import CROP_MARGIN, Crops, cut_crops
 from longderm.change.evidence import SPECS, Observation
 from longderm.change.maps import compare_maps
@@ -93,27 +93,28 @@ def compare_with(
     network = appearance_network(release)
     boxes = tuple(_middle_box(photo, mask) for photo, mask in zip(pair.photos, pair.segmentations, strict=True))
 
-    @cache
-    def artefacts(which: int) -> Artefacts:
-        return find_artefacts(pair.photos[which].pixels)
+    everything = tuple(find_artefacts(photo.pixels) for photo in pair.photos)
+
+    def artefacts(which: int, dark_corners: bool, hair: bool) -> Artefacts:
+        found = everything[which]
+        found = found if dark_corners else replace(found, inside=np.ones_like(found.inside))
+        return found if hair else replace(found, hair=np.zeros_like(found.hair))
 
     @cache
     def measured(which: int, dark_corners: bool, hair: bool, mask: bool) -> Measures:
         if dark_corners and hair and mask:
             return pair.measures[which]
-        found = artefacts(which)
-        found = found if dark_corners else replace(found, inside=np.ones_like(found.inside))
-        found = found if hair else replace(found, hair=np.zeros_like(found.hair))
-        return measure(pair.photos[which], pair.segmentations[which] if mask else boxes[which], found)
+        drawn = pair.segmentations[which] if mask else boxes[which]
+        return measure(pair.photos[which], drawn, artefacts(which, dark_corners, hair))
 
     told = {}
     for name, steps in configurations.items():
         drawn = pair.segmentations if steps.mask else (boxes[0], boxes[1])
         masks = drawn[0].mask, drawn[1].mask
         matrix = _placed(pair, masks, steps)
-        left_out = LeftOut(steps.hair, steps.dark_corners)
+        hidden = artefacts(0, steps.dark_corners, steps.hair), artefacts(1, steps.dark_corners, steps.hair)
         # Whole or not as in `score_change`, so that with every step on the score is that one.
-        view = build_common_view(*pair.photos, matrix, masks, whole=network is None, left_out=left_out)
+        view = build_common_view(*pair.photos, matrix, masks, whole=network is None, artefacts=hidden)
         taken = [measured(which, steps.dark_corners, steps.hair, steps.mask) for which in (0, 1)]
         found = observe((taken[0], taken[1]), compare_maps(view), scale_of(matrix))
         if not steps.mask:
