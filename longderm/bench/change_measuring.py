@@ -18,7 +18,15 @@ from longderm.bench.change_baselines import BASELINES, Aligned
 from longderm.bench.change_pairs import ChangePair, ChangeSpec, make_pair
 from longderm.change.appearance import place_heat
 from longderm.change.crops import Crops, cut_crops
-from longderm.change.evidence import APPEARANCE, NoiseModel, Observation, conformal_p_value, score_of, to_observation
+from longderm.change.evidence import (
+    APPEARANCE,
+    NoiseModel,
+    Observation,
+    conformal_p_value,
+    score_of,
+    to_delta,
+    to_observation,
+)
 from longderm.change.result import Change
 from longderm.errors import UsageError
 from longderm.imaging.fit import dice
@@ -84,6 +92,7 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
         "refused": None,
         "withheld": withheld_by(change, facts),
         "score": change.score,
+        "named_reason": change.named_reason,
         "p_value": change.p_value,
         "model": release.digest,
         "observations": {o.measure: round(o.value, _DECIMALS) for o in observations_of(change)},
@@ -143,6 +152,8 @@ def rescored(row: Row, release: Release, crops_from: Path) -> Row:
         crops, where = read_crops(crops_from / f"{row['name']}.png")
         appearance = compare_appearance(crops, network)
         observed[APPEARANCE] = round(appearance.difference, _DECIMALS)
+        exceeds = to_delta(appearance.observation, model).exceeds_mdc
+        row = row | {"named_reason": appearance.named_reason if exceeds else None}
         if where.any():
             # The crop's pixels are as good as the photo's: all is told in shares of the lesion.
             diameter = 2.0 * math.sqrt(max(1, int(crops.baseline_lesion.sum())) / math.pi)

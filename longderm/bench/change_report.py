@@ -23,6 +23,8 @@ FALSE_ALARMS = 0.05
 #: The hottest point counts as inside up to this share of the diameter away: what an alignment leaves
 #: (`longderm.change.common_view.RESIDUAL_SHARE_OF_DIAMETER`).
 HOT_TOLERANCE = 0.02
+#: What changed in each stratum, in the words of `longderm.models.change_network.CHANGE_REASONS`.
+REASON_OF = {"growth": "size", "blotch": "colour", "colour": "colour", "lost": "structure"}
 #: p-values whose shares on stable pairs are held against their binomial 99% band.
 LEVELS = (0.05, 0.01)
 #: The score in the table, beside the baselines.
@@ -44,6 +46,7 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         "over_best_baseline": _gain(scored, methods),
         "sensitivity_refused_as_missed": _with_refused(rows),
         "heat_map": _heat_map(scored),
+        "reason_named": _reason_named(scored),
         "false_alarms_alone": _alone(scored),
         "p_values": _p_values([row for row in scored if row["stratum"] == STABLE]),
         "withheld_by_rules": dict(sorted(Counter(row["withheld"] for row in scored if row["withheld"]).items())),
@@ -170,6 +173,26 @@ def _heat_map(scored: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def _reason_named(scored: Sequence[Row]) -> dict[str, Any]:
+    """Of detected pairs whose release has a network: share of which it names the right reason, and of which none."""
+    stable = np.array([score(row) for row in scored if row["stratum"] == STABLE])
+    if not stable.size:
+        return {}
+    line = threshold(stable)
+    asked = [row for row in scored if "named_reason" in row and row["stratum"] in STRONG and score(row) > line]
+
+    def right(rows: Sequence[Row]) -> Figure | None:
+        named = np.array([row["named_reason"] == REASON_OF[row["stratum"].split()[0]] for row in rows], float)
+        return over_photos(rows, lambda index: _mean(named[index]))
+
+    return {
+        "detected": len(asked),
+        "right": right(asked),
+        "none_named": _share([row["named_reason"] is None for row in asked]),
+        "right_by_stratum": {name: right([row for row in asked if row["stratum"] == name]) for name in STRONG},
+    }
+
+
 def _alone(scored: Sequence[Row]) -> dict[str, Any]:
     """False alarms with one nuisance alone, and the rise over the same pairs without it."""
     stable = np.array([score(row) for row in scored if row["stratum"] == STABLE])
@@ -244,6 +267,7 @@ def print_table(figures: dict[str, Any]) -> None:
         "sensitivity_refused_as_missed",
         "refused",
         "heat_map",
+        "reason_named",
         "false_alarms_alone",
         "p_values",
         "withheld_by_rules",

@@ -39,9 +39,11 @@ SUSPICIOUS_CHANGED, ORDINARY_CHANGED = 0.5, 0.3
 MELANOMA_SHARE = 0.4
 #: p-values at or below it are flagged: one stable lesion in twenty.
 ALPHA = 0.05
-#: Patients are dealt out in turn, ten at a time. Half of them calibrate, since each gives one stable pair only;
-#: a p-value of 0.01 takes 99 of them.
+#: Simulated patients are dealt out in turn, ten at a time. Half of them calibrate, since each gives one stable pair
+#: only; a p-value of 0.01 takes 99 of them.
 PARTS = ("fit",) * 2 + ("calibration",) * 5 + ("report",) * 3
+#: More of the photos calibrate: `longderm bench change` reports on others.
+PHOTO_PARTS = ("fit",) * 2 + ("calibration",) * 7 + ("report",)
 #: Every other photo of the part "fit" is changed in between, by the training's generator, in one of these ways.
 CHANGES = (*STRONG, *WEAK)
 
@@ -118,14 +120,16 @@ def fit(rows: list[Row]) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     parts: dict[str, list[Row]] = {part: [] for part in sorted(set(PARTS))}
     for row in rows:
         if row["withheld"] is None:
-            parts[part_of(row["patient"])].append(row)
+            parts[part_of(row["patient"], row["origin"])].append(row)
     stable = [_observations(row) for row in parts["fit"] if not row["changed"]]
     changed = [_observations(row) for row in parts["fit"] if row["changed"]]
     one_each: dict[int, Row] = {}
     for row in parts["calibration"]:
         if not row["changed"]:
             one_each.setdefault(row["patient"], row)
-    config = fit_release(stable, changed, [_observations(row) for row in one_each.values()], ALPHA)
+    # Where there are real photos, p-values are theirs: simulated pairs of a stable lesion differ less.
+    photos = [row for row in one_each.values() if row["origin"] == REPHOTOGRAPHED]
+    config = fit_release(stable, changed, [_observations(row) for row in photos or one_each.values()], ALPHA)
     within = fit_range(
         [levels for row in parts["fit"] for levels in row.get("levels", ())],
         [row["levels"] for row in one_each.values() if row.get("levels")],
@@ -138,13 +142,16 @@ def fit(rows: list[Row]) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     for row in parts["report"]:
         score = score_of(_observations(row), model)
         scored.append(row | {"score": score, "p_value": conformal_p_value(score, model.calibration, model.alpha)})
-    withheld = [row for row in rows if part_of(row["patient"]) == "report" and row["withheld"] is not None]
+    withheld = [
+        row for row in rows if part_of(row["patient"], row["origin"]) == "report" and row["withheld"] is not None
+    ]
     return config, parts | {"report": scored + withheld}
 
 
-def part_of(patient: int) -> str:
-    """What a patient, by number, serves for: fit, calibration or report."""
-    return PARTS[patient % len(PARTS)]
+def part_of(patient: int, origin: str = SIMULATED) -> str:
+    """What a patient (of a photo: the photo), by number, serves for: fit, calibration or report."""
+    parts = PARTS if origin == SIMULATED else PHOTO_PARTS
+    return parts[patient % len(parts)]
 
 
 def observe_archive(out: Path, patients: int, seed: int, workers: int) -> list[Row]:
@@ -243,8 +250,8 @@ def observe_taken_twice(folder: Path, crops: Path, seed: int, numbered: tuple[st
 
     name, number = numbered
     # Of a patient's number the last digit says the part; what is left says how the lesion changed, if it did.
-    turn = number // len(PARTS)
-    changes = part_of(number) == "fit" and turn % 2 == 1
+    turn = number // len(PHOTO_PARTS)
+    changes = part_of(number, REPHOTOGRAPHED) == "fit" and turn % 2 == 1
     stratum = OWN_PREFIX + CHANGES[turn // 2 % len(CHANGES)] if changes else STABLE
     pair = pair_of_photo(ChangeSpec(stratum, number, seed), name, folder)
     photos = Photo.from_array(pair.baseline), Photo.from_array(pair.followup)

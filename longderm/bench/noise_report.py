@@ -115,8 +115,8 @@ def write_card(path: Path, version: str, command: str, config: dict[str, Any], f
         "",
         "`config.json`: the noise of each measured difference over stable pairs (all nuisances on: pose, light,",
         "device, hair, gel, blur, tanning), the 95% minimal detectable change (MDC), its weights, and scores of",
-        f"{len(config['calibration_scores'])} stable pairs (one per patient) for the conformal p-value, and `alpha` = "
-        f"{config['alpha']}.",
+        f"{len(config['calibration_scores'])} stable pairs (one per patient or photo; of photos only where there are",
+        f"any) for the conformal p-value, and `alpha` = {config['alpha']}.",
         "",
         "Score = logistic(bias + sum of weight x evidence), evidence = d^2 / (d^2 + 9), d = difference in standard",
         "deviations of the noise; a network's log odds are evidence as they stand. No weight is negative; size",

@@ -31,6 +31,8 @@ NOTHING_LOG_ODDS = 8.0
 #: camera was.
 _SHOWN = ((False, False), (True, False), (False, True), (True, True))
 
+#: A reason is named that the network holds for likelier than not.
+_NAMED_FROM = 0.5
 #: A pixel counts as seen by both crops from this share of its surroundings on.
 _SEEN = 0.5
 
@@ -52,6 +54,12 @@ class Appearance:
     def observation(self) -> Observation:
         """The answer as a measured difference."""
         return Observation(APPEARANCE, self.difference)
+
+    @property
+    def named_reason(self) -> str | None:
+        """The likeliest of CHANGE_REASONS; None where none is likelier than not."""
+        likeliest = max(self.reasons, key=lambda name: self.reasons[name])
+        return likeliest if self.reasons[likeliest] > _NAMED_FROM else None
 
 
 def appearance_network(release: Release) -> ChangeNetwork | None:

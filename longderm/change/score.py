@@ -12,6 +12,7 @@ from longderm.change.appearance import appearance_network, compare_appearance, p
 from longderm.change.common_view import build_common_view
 from longderm.change.crops import cut_crops
 from longderm.change.evidence import (
+    APPEARANCE,
     DEFAULT_VERSION,
     Z95,
     NoiseModel,
@@ -93,22 +94,28 @@ def score_change(
     view = build_common_view(baseline, followup, matrix, drawn, whole=network is None, artefacts=hidden)
     model = NoiseModel.from_config(used.config)
     observations = observe(taken, compare_maps(view), scale_of(matrix))
+    named = None
     if network is None:
         heat, unit = heat_map(view, baseline.shape), LAB
     else:
         crops = cut_crops((baseline.pixels, followup.pixels), drawn, matrix)
         appearance = compare_appearance(crops, network, interval_days)
         observations.append(appearance.observation)
+        named = appearance.named_reason
         heat, unit = place_heat(appearance.where, crops, baseline.shape), PROBABILITY
     score = score_of(observations, model) if model.weights else None
     size_mm = _size_in_mm(taken, photos, model)
     deltas = sorted([*(to_delta(o, model) for o in observations), *size_mm], key=lambda d: d.measure)
+    by_name = {delta.measure: delta for delta in deltas}
     above = [sentence(d) for d in sorted(deltas, key=_by_excess) if d.exceeds_mdc]
+    # What changed is asked only where something did.
+    named = named if APPEARANCE in by_name and by_name[APPEARANCE].exceeds_mdc else None
+    if named is not None:
+        above.append(f"to the network it looks most like a change of {named}")
     if not view.skin_known:
         above.append("colour not compared: too little skin around the lesion is seen in both photos")
     if score is None:
         above.append(f"not scored: release {used.name} has no calibration")
-    by_name = {delta.measure: delta for delta in deltas}
     return Change(
         score=score,
         p_value=None if score is None else conformal_p_value(score, model.calibration, model.alpha),
@@ -119,6 +126,7 @@ def score_change(
         area_change_mm2=by_name["area_mm2"].delta if "area_mm2" in by_name else None,
         model=used.name,
         heatmap_unit=unit,
+        named_reason=named,
     )
 
 

@@ -222,6 +222,16 @@ def test_the_report_tells_a_score_that_knows_from_baselines_that_guess():
     assert abs(figures["own_generator"]["gap"]) < 0.02
 
 
+def test_the_named_reason_is_right_wrong_or_missing_by_what_was_changed():
+    named = {"growth": "size", "blotch": "colour", "colour": "structure", "lost": None}
+    made = rows(shift=8.0)
+    assert report(made)["reason_named"]["detected"] == 0, "a release without a network names nothing"
+    told = report([row | {"named_reason": named.get(row["stratum"].split()[0])} for row in made])["reason_named"]
+    right = {stratum: figure[0] for stratum, figure in told["right_by_stratum"].items()}
+    assert right["growth 20%"] == right["blotch 3-8%"] == 1 and right["colour 6-12"] == right["lost structure"] == 0
+    assert told["right"][0] == pytest.approx(4 / 6, abs=0.05) and told["none_named"] == pytest.approx(1 / 6, abs=0.05)
+
+
 def test_a_score_that_knows_nothing_ranks_by_chance_and_raises_five_in_a_hundred():
     figures = report(rows(shift=0.0, pairs=800))
     _, low, high = figures["methods"][OURS]["mix"]["auroc"]

@@ -12,7 +12,7 @@ import torch
 from drawn_lesions import SIDE, lesion_pixels
 
 from longderm.change import score_change
-from longderm.change.appearance import appearance_network, compare_appearance, place_heat
+from longderm.change.appearance import Appearance, appearance_network, compare_appearance, place_heat
 from longderm.change.crops import Crops, cut_crops
 from longderm.change.evidence import APPEARANCE, NoiseModel
 from longderm.change.result import LAB, PROBABILITY
@@ -78,6 +78,14 @@ def test_the_photos_order_does_not_matter(crops):
     assert there.difference == pytest.approx(back.difference, rel=1e-4)
     assert there.where == pytest.approx(back.where, abs=1e-4)
     assert set(there.reasons) == set(CHANGE_REASONS) and all(0 <= chance <= 1 for chance in there.reasons.values())
+
+
+@pytest.mark.parametrize(
+    ("chances", "named"), [((0.2, 0.7, 0.6), "colour"), ((0.1, 0.2, 0.9), "structure"), ((0.5, 0.4, 0.1), None)]
+)
+def test_the_likeliest_reason_is_named_where_it_is_likelier_than_not(chances, named):
+    told = dict(zip(CHANGE_REASONS, chances, strict=True))
+    assert Appearance(9.0, np.zeros((20, 20), np.float32), told).named_reason == named
 
 
 @pytest.mark.parametrize("axis", [0, 1])

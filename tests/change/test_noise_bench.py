@@ -56,6 +56,18 @@ def test_every_calibration_patient_gives_one_stable_pair_and_nobody_serves_twice
     assert sum(map(len, seen)) == len(set.union(*seen))
 
 
+def test_where_there_are_real_photos_the_p_values_are_theirs():
+    simulated = rows()
+    photos = [
+        row | {"patient": 200 + index, "origin": "rephotographed"} for index, row in enumerate(rows(100, 1, seed=5))
+    ]
+    alone, _ = fit(photos)
+    config, parts = fit(simulated + photos)
+    calibrating = {row["patient"] for row in parts["calibration"] if row["origin"] == "rephotographed"}
+    assert len(config["calibration_scores"]) == len(calibrating) == len(alone["calibration_scores"])
+    assert {part_of(patient, "rephotographed") for patient in calibrating} == {"calibration"}
+
+
 def test_held_out_figures_show_the_false_alarms_that_alpha_promises_and_a_score_that_sees_more_than_size():
     _, parts = fit(rows(patients=400))
     figures = report(parts["report"], ALPHA, samples=150)

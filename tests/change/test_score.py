@@ -13,6 +13,7 @@ from longderm.change import score_change
 from longderm.change.evidence import MEASURES
 from longderm.errors import RefusedError
 from longderm.imaging import measure, segment
+from longderm.imaging.artefacts import find_artefacts
 from longderm.models.releases import load_release, write_hashes
 from longderm.photo import Photo
 from longderm.registration import Alignment, align, prepare
@@ -67,6 +68,13 @@ def test_a_lesion_that_grew_in_every_sense_is_above_the_noise(baseline):
     assert changed.p_value <= 0.05
 
 
+def test_the_network_names_what_changed_where_something_did(baseline, stable):
+    grown = score_change(baseline, photographed(similarity(1.02, -8), radius=58.0))
+    assert grown.named_reason == "size"
+    assert grown.reasons[-1] == "to the network it looks most like a change of size"
+    assert stable.named_reason is None and not any("network" in told for told in stable.reasons)
+
+
 def test_growth_is_told_in_the_frame_of_the_alignment_whatever_the_zoom(baseline):
     growth = [
         score_change(baseline, photographed(similarity(zoom, 5), radius=54.0)).area_change_percent
@@ -117,6 +125,7 @@ def test_what_is_given_is_used_and_what_is_not_is_computed(baseline, retaken, st
         alignment=align(prepare(baseline, masks[0]), prepare(retaken, masks[1])),
         segmentations=masks,
         measures=(measure(baseline, masks[0]), measure(retaken, masks[1])),
+        artefacts=(find_artefacts(baseline.pixels), find_artefacts(retaken.pixels)),
     )
     assert (given.score, given.deltas, given.reasons) == (stable.score, stable.deltas, stable.reasons)
     assert given.heatmap.tobytes() == stable.heatmap.tobytes()
