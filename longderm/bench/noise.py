@@ -27,7 +27,7 @@ from longderm.bench.processes import one_thread_processes
 from longderm.change.calibration import fit_release
 from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of, to_delta
 from longderm.change.familiar import fit_range, levels_of
-from longderm.errors import UsageError
+from longderm.errors import SourceNotFoundError, UsageError
 from longderm.models.releases import write_hashes
 
 if TYPE_CHECKING:
@@ -68,13 +68,15 @@ def run(
     photos: str = "",
     taken_twice: int = 600,
     network: str = "",
+    evolution: str = "",
 ) -> dict[str, Any]:
     """Simulate `patients` patients, fit the release `change/RELEASE` into `out` and report on the held-out ones.
 
     photos: an ISIC-layout folder (images/, masks/) of which `taken_twice` photos are photographed twice in software;
     without it the fit knows simulated skin only; network: the folder of a trained change network, which looks at every
-    pair and becomes part of the release. workers: processes, 0 for one per core; reuse: 1 takes what an earlier
-    run observed in `out`, instead of simulating and measuring again.
+    pair and becomes part of the release; evolution: the head that `longderm bench evolution --fit` wrote on differences
+    of the same release without one, which becomes part of it. workers: processes, 0 for one per core; reuse: 1 takes
+    what an earlier run observed in `out`, instead of simulating and measuring again.
     """
     observed = out / "observed.json"
     if not (reuse and observed.is_file()):
@@ -99,6 +101,9 @@ def run(
         trained = json.loads((Path(network) / "config.json").read_text())
         config["network"] = trained["network"] | {name: trained[name] for name in TOLD_OF_NETWORK}
         counted["photos taken twice"] = sum(row["origin"] == REPHOTOGRAPHED for row in rows)
+    if evolution:
+        command += " --evolution HEAD"
+        config["evolution"] = read_evolution(Path(str(evolution)), f"change/{release}")
     config["source"] = {"kind": "synthetic", "command": command, "seed": seed} | counted
     folder = out / "change" / release
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,6 +118,17 @@ def run(
     for name, value in figures.items():
         print(f"{name:<32} {value}")
     return figures | {"release": str(folder.relative_to(out))}
+
+
+def read_evolution(path: Path, release: str) -> dict[str, Any]:
+    """The field "evolution" of a file. Raises SourceNotFoundError for no file, UsageError for one of another release:
+    its weights are for differences in that one's minimal detectable changes."""
+    if not path.is_file():
+        raise SourceNotFoundError("--evolution must name a file that `longderm bench evolution --fit` wrote")
+    head: dict[str, Any] = json.loads(path.read_text())
+    if head["source"]["release"] != release:
+        raise UsageError(f"--evolution was fitted on {head['source']['release']}, not on {release}; fit it again")
+    return head
 
 
 def fit(rows: list[Row]) -> tuple[dict[str, Any], dict[str, list[Row]]]:

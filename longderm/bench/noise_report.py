@@ -127,6 +127,7 @@ def write_card(path: Path, version: str, command: str, config: dict[str, Any], f
         *noise,
         "",
         *_network_lines(config.get("network")),
+        *_evolution_lines(config.get("evolution")),
         *_range_lines(config.get("in_distribution")),
         "## Figures on other patients, simulated unless said otherwise [value, 95% interval over patients]",
         "",
@@ -158,6 +159,25 @@ def _network_lines(network: dict[str, Any] | None) -> list[str]:
         f"`longderm train change FOLDER --out OUT --passes {trained['passes']} --threads 1`, seed {trained['seed']};",
         f"on pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes too; hottest",
         f"place inside the change in {inside}. The heat map is its chance that a place changed.",
+        "",
+    ]
+
+
+def _evolution_lines(head: dict[str, Any] | None) -> list[str]:
+    """What the card says of the score of melanoma-like evolution; nothing of a release without one."""
+    if head is None:
+        return []
+    source = head["source"]
+    weights = sorted(head["weights"].items(), key=lambda known: (-abs(known[1]), known[0]))
+    return [
+        "## Melanoma-like evolution",
+        "",
+        "`evolution`: a logistic on the differences in units of their MDC, fitted on three visits each of "
+        f"{source['lesions']}",
+        f"**simulated** lesions (seed {source['seed']}; distributions frozen, SHA-256 {source['distributions'][:8]}), "
+        "half of them melanomas.",
+        "It is no probability for a patient, has seen no melanoma, and says of a pair only how it would rank among",
+        "simulated ones. Largest weights: " + ", ".join(f"{name} {value:.2f}" for name, value in weights[:6]) + ".",
         "",
     ]
 

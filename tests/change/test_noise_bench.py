@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from longderm.bench.noise import ALPHA, fit, part_of
+from longderm.bench.noise import ALPHA, fit, part_of, read_evolution
 from longderm.bench.noise_report import report, write_card
 from longderm.bench.statistics import auroc
 from longderm.change.evidence import MEASURES
 from longderm.change.familiar import LEVELS
+from longderm.errors import SourceNotFoundError, UsageError
 
 
 def rows(patients=200, lesions=2, changed_by=1.5, seed=0):
@@ -105,7 +108,27 @@ def test_the_release_states_what_photos_it_was_calibrated_on_where_that_was_obse
     told = (tmp_path / "network.md").read_text()
     assert all(words in told for words in ("1.69 million", "77 photos", "--passes 9", "0.912", "87%"))
 
+    head = {
+        "source": {"lesions": 88, "seed": 5, "distributions": "abcdef0123"},
+        "weights": {"area": 0.1, "delta_a": -0.7},
+    }
+    write_card(tmp_path / "evolution.md", "9.0.0", "longderm bench noise", config | {"evolution": head}, {})
+    told = (tmp_path / "evolution.md").read_text()
+    assert all(
+        words in told for words in ("**simulated** lesions", "each of 88", "abcdef01)", "delta_a -0.70, area 0.10")
+    )
+
     earlier, _ = fit([{name: value for name, value in row.items() if name != "levels"} for row in made])
     assert earlier == {name: value for name, value in config.items() if name != "in_distribution"}
     write_card(tmp_path / "without.md", "9.0.0", "longderm bench noise", earlier, {})
     assert "states no range" in (tmp_path / "without.md").read_text()
+
+
+def test_a_head_fitted_on_differences_of_another_release_is_refused(tmp_path):
+    head = tmp_path / "head.json"
+    head.write_text(json.dumps({"source": {"release": "change/1.0.0"}, "bias": -1.0}))
+    assert read_evolution(head, "change/1.0.0")["bias"] == -1.0
+    with pytest.raises(UsageError, match=r"fitted on change/1\.0\.0, not on change/2\.0\.0"):
+        read_evolution(head, "change/2.0.0")
+    with pytest.raises(SourceNotFoundError, match="--evolution must name a file"):
+        read_evolution(tmp_path / "none.json", "change/1.0.0")
