@@ -63,7 +63,7 @@ def run(
     patients: int = 250,
     seed: int = 7,
     workers: int = 0,
-    release: str = "0.2.0",
+    release: str = "0.3.0",
     reuse: int = 0,
     photos: str = "",
     taken_twice: int = 600,

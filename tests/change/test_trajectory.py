@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longderm.change.evidence import DEFAULT_VERSION
 from longderm.change.trajectory import DAYS_PER_MONTH, VisitMeasure, fit_trajectory, relative_areas, robust_slope
+from longderm.models import load_release
 
 MONTH = DAYS_PER_MONTH
 
@@ -121,7 +123,8 @@ def test_a_visit_that_no_alignment_reaches_has_no_relative_area():
 def test_growth_in_mm2_covers_the_true_rate_though_the_scale_errs_as_it_says(stated):
     rng = np.random.default_rng(5)
     days = [0, 95, 300]
-    sd = 0.120524 / 1.959964 / np.sqrt(2)  # the area's minimal detectable change of release 0.1.0
+    mdc = load_release("change", DEFAULT_VERSION).config["noise"]["area"]["mdc"]
+    sd = mdc / 1.959964 / np.sqrt(2)
     covered = []
     for _ in range(500):
         scale = 1 + rng.normal(0, stated, 3)
