@@ -59,7 +59,7 @@ def recalibrate(
     kind
         Kind of release: change.
     alpha
-        p-values at or below it are flagged, 0.05 (20 patients with a stable pair) or 0.01 (99); default: as before.
+        p-values at or below it are flagged, 0.05 (20 patients with a stable pair) or 0.01 (100); default: as before.
     """
     from longderm.site.recalibrating import recalibrate_change
 

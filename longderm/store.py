@@ -106,8 +106,14 @@ class Store:
 
     def table(self, name: str, version: int | None = None) -> pa.Table:
         """All rows of a table, as of a Delta version if one is given, in the schema of `longderm.schema`."""
+        from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
         delta = self._delta(name, version)
-        return empty(name) if delta is None else _conform(delta.to_pyarrow_table(), TABLES[name].schema)
+        if delta is None:
+            return empty(name)
+        # Its own file system is Python code that reading threads may still call when the interpreter has ended.
+        files = SubTreeFileSystem(str(self.root / "tables" / name), LocalFileSystem())
+        return _conform(delta.to_pyarrow_table(filesystem=files), TABLES[name].schema)
 
     def version(self, name: str) -> int:
         """The present Delta version of a table; 0 for one that an older release did not have."""

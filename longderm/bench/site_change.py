@@ -8,6 +8,7 @@ figures.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,6 +140,7 @@ def _measured(
         "key": place.open_store().key_id,
         "release": release.digest,
         "encoder": _load(encoder, registry).digest if encoder else None,
+        "measured_from": _fingerprints(work),
     }
     rows = start_rows(out / ROWS, described, options.resume, "--store, --release and --encoder")
     wanted = {pair.pair_id for pair in pairs}
@@ -154,6 +156,12 @@ def _measured(
             if len(rows) % _TOLD_EVERY == 0:
                 print(f"{len(rows)} of {len(pairs)} pairs", flush=True)
     return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _fingerprints(work: Work) -> str:
+    """A hash that changes with any mask or alignment of the store's pairs."""
+    expected = sorted(work.expected["changes"].items())
+    return hashlib.sha256(json.dumps(expected).encode()).hexdigest()
 
 
 def _each(measure: partial[Row], items: Sequence[PairWork], workers: int) -> Iterator[Row]:

@@ -76,8 +76,8 @@ def fit_weights(
     """Weights (none negative) and bias of the score: a logistic regression of changed against stable pairs.
 
     Both classes count the same in sum. Weights below zero are not allowed, so that the score rises with every
-    difference; the size group is held to SIZE_SHARE_MAX of all weight. prior: the weights that `ridge` holds the fit
-    to, 0 where it names none; without it they are all EQUAL_WEIGHT.
+    difference; the size group is held to SIZE_SHARE_MAX of all weight, where anything else has some. prior: the
+    weights that `ridge` holds the fit to, 0 where it names none; without it they are all EQUAL_WEIGHT.
     """
     from scipy.optimize import minimize
 

@@ -131,15 +131,16 @@ def read_change_network(folder: Path) -> ChangeNetwork:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    shape = json.loads((folder / "config.json").read_text())["network"]["architecture"]
-    network = ChangeNetwork(ChangeArchitecture(**{key: tuple(value) for key, value in shape.items()}))
     try:
+        shape = json.loads((folder / "config.json").read_text())["network"]["architecture"]
+        network = ChangeNetwork(ChangeArchitecture(**{key: tuple(value) for key, value in shape.items()}))
         loaded = load_file(folder / CHANGE_WEIGHTS_FILE)
         state = {
             name: value.to(torch.float32) if value.is_floating_point() else value for name, value in loaded.items()
         }
         network.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: keys or shapes differ
+    # RuntimeError: keys or shapes differ; the others: a config that describes no such network.
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RefusedError(f"{CHANGE_WEIGHTS_FILE} does not fit its config.json; restore the release") from error
     return network.eval()
 

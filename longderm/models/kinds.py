@@ -14,7 +14,7 @@ from longderm.models.releases import problems_of, split_name
 #: Kind -> the keys of its config.json, each tuple one way to be complete.
 KINDS: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
     {
-        "change": (("alpha", "calibration_scores", "noise"),),
+        "change": (("alpha", "bias", "calibration_scores", "noise", "weights"),),
         "encoder": (("encoder",),),
         "prognosis": (("model", "endpoint", "covariates", "horizons_years", "patients", "events"),),
         "quality": (("photo_alone", "signs", "with_lesion"),),
@@ -134,7 +134,7 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _check_weights(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
-    """Every tensor can be read and is finite; lesion networks and encoders fit their architectures."""
+    """Every tensor can be read and is finite; networks fit their architectures, a score has its numbers."""
     files = sorted(folder.glob("*.safetensors"))
     if ("network" in config or "encoder" in config) and not files:
         raise RefusedError(f"{folder}: config.json tells of a network, but there are no weights (.safetensors)")
@@ -150,10 +150,25 @@ def _check_weights(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
         broken = [name for name, value in sorted(tensors.items()) if not bool(np.isfinite(value).all())]
         if broken:
             raise RefusedError(f"{folder}: tensor {broken[0]} of {path.name} is not finite")
+    try:
+        _check_kind(folder, kind, config)
+    except RefusedError as error:
+        raise RefusedError(f"{folder}: {error}") from error
+
+
+def _check_kind(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
     if kind == "segmentation" and "network" in config:
         from longderm.models.weights import read_networks
 
         read_networks(folder)
+    if kind == "change":
+        from longderm.models.change_numbers import check_change_numbers
+
+        check_change_numbers(config)
+        if "network" in config:
+            from longderm.models.change_network import read_change_network
+
+            read_change_network(folder)
     if kind == "encoder":
         from longderm.errors import WeightsError
         from longderm.models.encoder_weights import read_encoder
@@ -161,4 +176,4 @@ def _check_weights(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
         try:
             read_encoder(folder)
         except WeightsError as error:
-            raise RefusedError(f"{folder}: {error}") from error
+            raise RefusedError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +24,8 @@ class Preprocessing:
     """The shorter side becomes `resize_px`, the middle square of `crop_px` is kept, values become (x - mean) / std.
 
     mean, std: per channel, of sRGB in [0, 1]; interpolation: how the photo is resized, always with antialiasing
-    ("area" is the plain mean of what a new pixel covers, bicubic where the photo is enlarged).
+    ("area" is the plain mean of what a new pixel covers, bicubic where the photo is enlarged). Raises ValueError for
+    sizes below 1, a crop beyond the resized photo, numbers that cannot be, another way.
     """
 
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -31,6 +33,16 @@ class Preprocessing:
     resize_px: int = 256
     crop_px: int = 224
     interpolation: Literal["bilinear", "bicubic", "area"] = "bicubic"
+
+    def __post_init__(self) -> None:
+        sizes = self.resize_px, self.crop_px
+        if not all(isinstance(size, int) and size >= 1 for size in sizes) or self.crop_px > self.resize_px:
+            raise ValueError(f"no crop of {self.crop_px!r} px of a photo resized to {self.resize_px!r} px")
+        channels = [*zip(self.mean, self.std, strict=True)] if len(self.mean) == len(self.std) == 3 else []
+        if not channels or not all(math.isfinite(mean) and std > 0 for mean, std in channels):
+            raise ValueError(f"photos cannot be normalised by mean {self.mean} and standard deviation {self.std}")
+        if self.interpolation not in ("bilinear", "bicubic", "area"):
+            raise ValueError(f"no way to resize a photo: {self.interpolation!r}")
 
 
 def crop_photo(photo: Photo, preprocessing: Preprocessing) -> torch.Tensor:

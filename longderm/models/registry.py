@@ -20,7 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from longderm.errors import AccessError, RefusedError, SourceNotFoundError, UsageError
+from longderm.errors import AccessError, LongdermError, RefusedError, SourceNotFoundError, UsageError
 from longderm.models.in_use import (
     PROGNOSIS,
     find_release,
@@ -266,8 +266,10 @@ def _copy(folder: Path, target: Path) -> str:
             raise RefusedError(f"{folder} changed while it was copied: {problems[0]}; try again")
         target.parent.mkdir(parents=True, exist_ok=True)
         part.rename(target)
-    except PermissionError:
-        raise AccessError(f"no permission to write in {target.parent}; change its owner") from None
+    except LongdermError:
+        raise
+    except OSError:
+        raise AccessError(f"{target.parent} cannot be written to; change its owner, or make room") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return digest_of(target)

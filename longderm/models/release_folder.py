@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from longderm.errors import AccessError, UsageError
+from longderm.errors import AccessError, LongdermError, UsageError
 from longderm.models.releases import write_hashes
 
 
@@ -33,7 +33,9 @@ def new_release(folder: Path) -> Iterator[Path]:
         if folder.is_dir():
             folder.rmdir()
         part.rename(folder)
-    except PermissionError:
-        raise AccessError("no permission to write the model's folder; choose another with --out") from None
+    except LongdermError:
+        raise
+    except OSError:  # no permission, a full disk, a file where a folder should be
+        raise AccessError("the release's folder cannot be written; choose another with --out") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)

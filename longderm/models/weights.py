@@ -40,12 +40,13 @@ def read_networks(folder: Path) -> list[LesionNetwork]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    shapes = json.loads((folder / "config.json").read_text())["network"]["architectures"]
-    networks = nn.ModuleList(LesionNetwork(_architecture(shape), folded=True) for shape in shapes)
     try:
+        shapes = json.loads((folder / "config.json").read_text())["network"]["architectures"]
+        networks = nn.ModuleList(LesionNetwork(_architecture(shape), folded=True) for shape in shapes)
         state = {name: value.to(torch.float32) for name, value in load_file(folder / WEIGHTS_FILE).items()}
         networks.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: keys or shapes differ
+    # RuntimeError: keys or shapes differ; the others: a config that describes no such networks.
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RefusedError(f"{WEIGHTS_FILE} does not fit the release's config; restore the release") from error
     return [network.eval().to(memory_format=torch.channels_last) for network in networks]  # type: ignore[call-overload]
 

@@ -51,7 +51,7 @@ def read_spreadsheet(data: bytes) -> tuple[Spreadsheet, list[Problem]]:
     text, facts = _decode(data)
     text = text.removeprefix("\ufeff")
     if not text.strip(" \t\r\n,;|\0"):
-        raise _none("empty_file", "the file is empty; it needs a line of column names and a row for each patient")
+        raise _none("empty_file", "the file is empty; it needs a line of column names and rows below it")
     if "\0" in text:
         raise _none("not_a_table", "the file is no text; save the table as CSV (UTF-8)")
     return _read_csv(text, facts)
@@ -142,7 +142,7 @@ def _check_names(names: list[str], rows: int) -> None:
     if twice:
         raise OutcomesError([Problem("column_twice", "two columns have this name; rename one", 1, n) for n in twice])
     if rows == 0:
-        raise _none("no_rows", "the table has a line of column names and no row; add a row for each patient")
+        raise _none("no_rows", "the table has a line of column names and no row; add the rows")
 
 
 def _without_trailing_blanks(names: list[str]) -> list[str]:

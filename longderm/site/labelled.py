@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from longderm.archive.clinical_file import read_clinical_file
-from longderm.errors import AccessError, UsageError
+from longderm.errors import AccessError, LongdermError, UsageError
 from longderm.prognosis.problems import OutcomesError, Problem
 from longderm.site.labels import (
     BASELINE_DAY,
@@ -33,7 +33,7 @@ def read_labelled(work: Work, table: Path, both_kinds: bool = True) -> tuple[Lab
     Raises OutcomesError with every problem of the table, UsageError where labelled pairs are still to be worked on.
     """
     try:
-        told = read_labels(read_clinical_file(table), known_pairs(work), both_kinds)
+        told = read_labels(_read(table), known_pairs(work), both_kinds)
     except OutcomesError as error:
         unknown = any(problem.rule in _UNKNOWN for problem in error.problems)
         if unknown and (waiting := len(work.pending["quality"])):
@@ -51,11 +51,19 @@ def read_labelled(work: Work, table: Path, both_kinds: bool = True) -> tuple[Lab
     return told, labelled(pairs, told)
 
 
+def _read(table: Path) -> bytes:
+    try:
+        return read_clinical_file(table)
+    except LongdermError as error:
+        # The same words as of a clinical table, of the one that is meant.
+        raise type(error)(str(error).replace("the clinical table", "--labels: the table", 1)) from None
+
+
 def write_blank_labels(work: Work, table: Path) -> int:
     """Write a new CSV with a row for every pair of a store's plan, `changed` and `melanoma` empty; gives how many.
 
     Sorted by patient, lesion and days, and without a word of what the score or the rules say of a pair: who labels is
-    not to know. Raises UsageError for a file that is there, AccessError.
+    not to know. Raises UsageError for a file that is there and for a store without pairs, AccessError.
     """
     pairs = sorted(
         known_pairs(work),
@@ -67,6 +75,10 @@ def write_blank_labels(work: Work, table: Path) -> int:
             pair.pair_id,
         ),
     )
+    if not pairs:
+        waiting = len(work.pending["quality"])
+        why = f"{waiting} photos are still to be worked on; run `longderm monitor --store` first" if waiting else ""
+        raise UsageError("the store knows no pairs to be labelled: " + (why or "no lesion in it has two visits"))
     rows = [(p.patient_id, p.lesion_id, p.baseline_day, p.followup_day, p.pair_id) for p in pairs]
     try:
         with table.open("x", newline="") as file:

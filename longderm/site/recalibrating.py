@@ -84,10 +84,8 @@ def site_pairs(work: Work, labels: Path | None) -> tuple[list[SitePair], list[Si
     """Stable and changed pairs that no rule withholds, and sentences on where the words come from."""
     if labels is None:
         done = read_pairs(work)
-        if not done.done and done.pending:
-            raise UsageError(
-                f"all {len(done.pending)} pairs are still to be worked on; run `longderm monitor --store` first"
-            )
+        if not done.done and (done.pending or work.pending["quality"]):
+            raise UsageError("no pair of the store has been worked on yet; run `longderm monitor --store` first")
         calm = [replace(pair, changed=False) for pair in usable(done.done.values()) if not pair.had_event]
         waiting = [f"{len(done.pending)} pairs were still to be worked on."] if done.pending else []
         return calm, [], [PRESUMED, *waiting]

@@ -25,7 +25,7 @@ from longderm.site.folds import FOLDS, over_patients, patient_folds
 from longderm.site.pairs import SitePair
 
 #: Fewer stable patients than this calibrate nothing, whatever level is claimed. A p-value of 0.05 takes 19 of them, one
-#: of 0.01 takes 99 (`stable_pairs_least`).
+#: of 0.01 takes 99 (`stable_pairs_least`), and one more is to be judged by the others' scores.
 LEAST_PATIENTS = 20
 #: Of so many patients one gives the noise, the others the scores: each measure's noise takes MIN_STABLE_PAIRS.
 NOISE_EVERY = 3
@@ -81,7 +81,7 @@ class Recalibration:
 
 def least_patients(alpha: float) -> int:
     """Patients with a stable pair from which on a p-value of `alpha` is claimed at a site."""
-    return max(LEAST_PATIENTS, stable_pairs_least(alpha))
+    return max(LEAST_PATIENTS, stable_pairs_least(alpha) + 1)
 
 
 def one_per_patient(pairs: Iterable[SitePair]) -> list[SitePair]:
@@ -164,12 +164,16 @@ def judge(base: NoiseModel, ones: Sequence[SitePair], changed: Sequence[SitePair
     lost = _loss(before, after, alpha)
     off_by_more_than_chance = not chance[0] <= was <= chance[1]
     nearer = round(abs(now - alpha), DECIMALS) < round(abs(was - alpha), DECIMALS)
-    is_sound = sound[0] <= now <= sound[1]
+    # A release with too few scores for alpha flags nobody: that is silence, and neither right nor wrong.
+    claims_before = None not in before.stable_p
+    is_sound = sound[0] <= now <= sound[1] and None not in after.stable_p
     mdc_better = what == NOISE_AND_SCORES and mdc is not None and len(mdc) == 3 and mdc[1] > 0
     kept = lost is None or round(lost, DECIMALS) <= SENSITIVITY_LOSS_MAX
     alarms = f"of {count} stable patients {was:.1%} are flagged by the release, {now:.1%} after recalibration"
     reasons = [f"{alarms} ({alpha:.0%} are meant)"]
-    if not off_by_more_than_chance:
+    if not claims_before:
+        reasons.append(f"the release claims no p-value of {alpha:g}: too few scores are behind it")
+    elif not off_by_more_than_chance:
         reasons.append(f"the release is off by no more than chance ({chance[0]:.1%} to {chance[1]:.1%})")
     elif not nearer:
         reasons.append("recalibration comes no nearer to what is meant")
@@ -193,7 +197,7 @@ def judge(base: NoiseModel, ones: Sequence[SitePair], changed: Sequence[SitePair
         "beyond_mdc_before": before.beyond_mdc(),
         "mdc_error_removed": mdc,
     }
-    gains = is_sound and kept and ((off_by_more_than_chance and nearer) or mdc_better)
+    gains = is_sound and kept and (not claims_before or (off_by_more_than_chance and nearer) or mdc_better)
     return Judged(what, gains, tuple(reasons), figures)
 
 

@@ -14,6 +14,7 @@ from longderm.archive import row_meta
 from longderm.archive.reduced import ReducedDecode
 from longderm.change import Change, score_change
 from longderm.change.common_view import COMPARISON_SIDE_PX, followup_share
+from longderm.errors import RefusedError
 from longderm.imaging import Measures, Segmentation
 from longderm.imaging.artefacts import ARTEFACT_SIDE_PX
 from longderm.photo import Photo
@@ -126,6 +127,8 @@ def _work_on(
                 if alignment is None:
                     raise LookupError("the pair has no alignment")
                 row |= _change(item, baseline, followup, alignment, place, store)
+        except RefusedError:
+            raise  # a release that cannot be used is no photo that is not at hand, though both are OSErrors
         except (UnavailableError, OSError):
             result.unavailable.append(pair.followup["file_ref"])
             return

@@ -66,7 +66,7 @@ def test_each_patient_gives_one_pair_whatever_the_order(told):
     assert ones == one_per_patient(pairs[::-1])
 
 
-@pytest.mark.parametrize(("alpha", "least"), [(0.05, 20), (0.01, 99)])
+@pytest.mark.parametrize(("alpha", "least"), [(0.05, 20), (0.01, 100)])
 def test_with_too_few_patients_it_abstains_and_says_how_many_it_takes(alpha, least):
     assert least_patients(alpha) == least
     base = replace(RELEASED, alpha=alpha)
@@ -122,6 +122,19 @@ def test_the_smallest_site_is_judged_by_leaving_one_patient_out():
     told = recalibrate(RELEASED, stable, [])
     assert told.fitted is not None and told.fitted.calibration_patients == 20
     assert told.tried[0].figures["false_alarm_rate"] == 0.05
+
+
+def test_the_smallest_site_that_claims_one_in_a_hundred_is_judged_by_p_values_that_exist():
+    base = replace(RELEASED, alpha=0.01)
+    told = recalibrate(base, drawn_pairs(100, seed=12, spread=3.0), [])
+    assert told.fitted is not None and told.fitted.calibration_patients == 100
+    assert told.tried[0].figures["false_alarm_rate"] == 0.01, "one of a hundred, by leaving one out"
+
+
+def test_a_release_that_claims_nothing_at_the_wanted_level_is_not_right_by_its_silence():
+    base = replace(RELEASED, alpha=0.01, calibration=RELEASED.calibration[:40])
+    told = recalibrate(base, drawn_pairs(150, seed=13), [])
+    assert told.fitted is not None and "claims no p-value of 0.01" in " ".join(told.reasons)
 
 
 def test_the_range_of_photos_is_that_of_the_site_or_none():

@@ -117,6 +117,20 @@ def test_without_labels_stability_is_presumed_and_the_card_says_so(longderm, sto
     assert made["noise"] == load_release("change", PACKAGED).config["noise"]
 
 
+def test_a_store_that_was_only_taken_in_is_to_be_worked_on_first(longderm, small_archive, tmp_path):
+    assert longderm("ingest", small_archive, "--store", tmp_path / "new")[0] == 0
+    for command in (("labels",), ("recalibrate", "change")):
+        status, _, error = longderm(*command, "--store", tmp_path / "new", "--out", tmp_path / "out")
+        assert status == 2 and "run `longderm monitor --store` first" in error
+        assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_are_not_there_are_named_by_their_option(longderm, store, tmp_path):
+    more = ("--store", store, "--labels", tmp_path / "none.csv", "--out", tmp_path / "made")
+    status, _, error = longderm("recalibrate", "change", *more)
+    assert status == 2 and "--labels: the table does not exist" in error
+
+
 def test_too_few_patients_are_refused_with_the_number_it_takes_and_nothing_is_written(longderm, site, store, tmp_path):
     calm = [pair for pair, changed in sorted(site.changed.items()) if not changed][:15]
     (tmp_path / "labels.csv").write_text(site.table((pair, False) for pair in calm))

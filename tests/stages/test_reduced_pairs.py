@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,16 @@ from hypothesis import strategies as st
 from large_pairs import Desk, again, outline, write_jpeg
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
+from longderm.errors import RefusedError
 from longderm.imaging import Measures
+from longderm.models.change_network import CHANGE_WEIGHTS_FILE
+from longderm.models.releases import packaged_registry, write_hashes
 from longderm.photo import Photo, PhotoMeta
 from longderm.registration import align, prepare
 from longderm.registration.similarity import Matrix, from_parts
+from longderm.settings import PACKAGED_VERSIONS, Settings
 from longderm.simulate.close_up import draw_close_up
 from longderm.stages import Place
 from longderm.stages.pair import PairWork, run_pair_batch
@@ -164,6 +170,20 @@ def test_a_file_that_changed_since_intake_is_not_taken_for_the_photo(on_desk: tu
         desk.place.read(work.pair.followup)
     result = run_pair_batch([[work]], desk.place)
     assert result.unavailable == [work.pair.followup["file_ref"]] and not result.rows
+
+
+def test_a_release_that_does_not_load_is_said_and_no_photo_is_taken_to_be_missing(
+    on_desk: tuple[Desk, PairWork, Path], tmp_path: Path
+) -> None:
+    desk, work, _ = on_desk
+    shutil.copytree(packaged_registry(), tmp_path / "registry")
+    folder = tmp_path / "registry" / "change" / PACKAGED_VERSIONS["change"]
+    tensors = load_file(folder / CHANGE_WEIGHTS_FILE)
+    save_file(dict(sorted(tensors.items())[1:]), folder / CHANGE_WEIGHTS_FILE)
+    write_hashes(folder)
+    place = Place(desk.place.store, desk.place.link_dir, Settings(registry_dir=tmp_path / "registry"))
+    with pytest.raises(RefusedError, match="does not fit its config"):
+        run_pair_batch([[work]], place)
 
 
 def test_a_file_of_which_only_metadata_changed_is_read_in_full(
