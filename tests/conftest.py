@@ -9,6 +9,25 @@ from pathlib import Path
 
 import pytest
 
+#: What a test uses that starts Prefect: these run one after another, beside all others.
+_PREFECT = {"prefect_home", "prefect_server", "monitored", "schedule"}
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # two workers on two cores: one thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where there are several workers, a file's tests stay together, and those that use Prefect, which come first."""
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: groups[item] != "prefect")
+
+
+def _group(item: pytest.Item) -> str:
+    return "prefect" if _PREFECT & set(getattr(item, "fixturenames", ())) else str(item.path)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -69,7 +69,7 @@ def test_a_decision_tells_how_melanoma_like_a_change_is_where_the_release_can(tm
     names = (*RISING, *EITHER_WAY)
     told = [asdict(Delta(name, "1", None, None, 0.1, 0.1, False)) for name in names]
     monkeypatch.setitem(filled_store.ROWS, "changes", filled_store.ROWS["changes"] | {"deltas": told})
-    assert evolution(tmp_path / "without", Settings()) is None  # release 0.1.0 says nothing of it
+    assert evolution(tmp_path / "without", Settings(change_version="0.2.0")) is None  # it says nothing of it
     registry = tmp_path / "registry"
     shutil.copytree(packaged_registry(), registry)
     folder = registry / "change" / PACKAGED_VERSIONS["change"]
