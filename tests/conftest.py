@@ -16,6 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # two workers on two cores: one thread 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(tryfirst=True)  # the plugin reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where there are several workers, a file's tests stay together, and those that use Prefect, which come first."""
     groups = {item: _group(item) for item in items}
