@@ -10,7 +10,7 @@ demo: $(VENV)/.ready
 	$(BIN)/longderm demo --out demo
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --maxschedchunk 1
 
 # Minutes long, and where real photos are at hand (LONGDERM_TEST_DATA).
 test-bench: $(VENV)/.ready-dev

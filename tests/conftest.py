@@ -9,25 +9,17 @@ from pathlib import Path
 
 import pytest
 
-#: What a test uses that starts Prefect: these run one after another, beside all others.
+#: What a test uses that starts Prefect: minutes long, these come first where two processes share the tests.
 _PREFECT = {"prefect_home", "prefect_server", "monitored", "schedule"}
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # two workers on two cores: one thread each
+if "PYTEST_XDIST_WORKER" in os.environ:  # two processes on two cores: one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.hookimpl(tryfirst=True)  # the plugin reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where there are several workers, a file's tests stay together, and those that use Prefect, which come first."""
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+    """The longest tests first, so that no process is left alone with them at the end."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: groups[item] != "prefect")
-
-
-def _group(item: pytest.Item) -> str:
-    return "prefect" if _PREFECT & set(getattr(item, "fixturenames", ())) else str(item.path)
+        items.sort(key=lambda item: not _PREFECT & set(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")
