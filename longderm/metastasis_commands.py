@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from longderm.command_options import print_summary
 from longderm.errors import UsageError
-from longderm.prognosis_descriptions import as_notes
+from longderm.prognosis_descriptions import as_notes, describe_predictions
 
 if TYPE_CHECKING:
     from longderm.metastasis_cohort import Asked
@@ -85,16 +85,7 @@ def predict_metastasis_of(
 
     _require_none(strange)
     summary = predict_tumours(source, chosen, out, endpoint)
-    verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in summary["verdicts"].items())
-    rules = ", ".join(f"{rule} {count}" for rule, count in summary["rules"].items() if rule != "issued")
-    lines = [
-        *as_notes(summary["notices"]),
-        f"{summary['tumours']} tumours: {verdicts}" + (f" ({rules})" if rules else ""),
-        f"Model: {summary['release']}",
-        f"Decisions: {summary['decisions']}",
-        f"Predictions: {summary['out']}",
-    ]
-    print_summary(summary, json_, "\n".join(lines))
+    print_summary(summary, json_, describe_predictions(summary, f"{summary['tumours']} tumours"))
 
 
 def describe_metastasis(found: MetastasisEvaluation) -> list[str]:

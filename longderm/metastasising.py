@@ -39,17 +39,7 @@ def fit_tumours(
     require_new(out)
     cohort = read_tumours(source, asked, options.missing)
     with listed():
-        model = fit_metastasis(
-            cohort.columns,
-            embedding=list(cohort.image),
-            clinical=list(cohort.clinical),
-            endpoint=asked.endpoint,
-            patient=PATIENT,
-            lesion=None,
-            bootstraps=options.bootstraps,
-            seed=options.seed,
-            missing=options.missing,
-        )
+        model = fit_metastasis(cohort.columns, **_given(cohort, asked, options))
     judged = list(_evaluate(cohort, asked, options).models.values())[-1]
     figures = {key: _plain(one) for key, one in judged.figures.items() if np.isfinite(one.value)}
     digest = write_metastasis_release(out, name, model, figures, told, asked.within_years)
@@ -117,18 +107,22 @@ def _evaluate(
     cohort: TumourCohort, asked: Asked, options: FitOptions, finished: ReadMetastasis | None = None
 ) -> MetastasisEvaluation:
     with listed():
-        return evaluate_metastasis(
-            cohort.columns,
-            {finished.name: finished.model} if finished else None,
-            embedding=list(cohort.image),
-            clinical=list(cohort.clinical),
-            endpoint=asked.endpoint,
-            patient=PATIENT,
-            lesion=None,
-            bootstraps=options.bootstraps,
-            seed=options.seed,
-            missing=options.missing,
-        )
+        models = {finished.name: finished.model} if finished else None
+        return evaluate_metastasis(cohort.columns, models, **_given(cohort, asked, options))
+
+
+def _given(cohort: TumourCohort, asked: Asked, options: FitOptions) -> dict[str, Any]:
+    """What a fit and an evaluation are told alike: the columns by what they are, endpoint, resamples, seed."""
+    return {
+        "embedding": list(cohort.image),
+        "clinical": list(cohort.clinical),
+        "endpoint": asked.endpoint,
+        "patient": PATIENT,
+        "lesion": None,
+        "bootstraps": options.bootstraps,
+        "seed": options.seed,
+        "missing": options.missing,
+    }
 
 
 def _require_endpoint(release: ReadMetastasis, endpoint: str) -> None:

@@ -15,6 +15,7 @@ from longderm.prognosis_descriptions import (
     describe_evaluation,
     describe_fit,
     describe_landmarks,
+    describe_predictions,
 )
 from longderm.prognosis_parameters import (
     AllEvents,
@@ -305,16 +306,7 @@ def predict(
         )
         return
     summary = predict_table(source, chosen, out, years, last_visits)
-    verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in summary["verdicts"].items())
-    rules = ", ".join(f"{rule} {count}" for rule, count in summary["rules"].items() if rule != "issued")
-    lines = [
-        *as_notes(summary["notices"]),
-        f"{counted(summary)}: {verdicts}" + (f" ({rules})" if rules else ""),
-        f"Model: {summary['release']}",
-        f"Decisions: {summary['decisions']}",
-        f"Predictions: {summary['out']}",
-    ]
-    print_summary(summary, json_, "\n".join(lines))
+    print_summary(summary, json_, describe_predictions(summary, counted(summary)))
 
 
 def _evaluate_visits(

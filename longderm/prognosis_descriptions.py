@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -89,3 +89,17 @@ def _subgroup(group: Any) -> str:
     if group.insufficient or group.harrell_c is None:
         return f"{head}, insufficient"
     return f"{head}, C {group.harrell_c:.3f} ({group.harrell_c_lower:.3f} to {group.harrell_c_upper:.3f})"
+
+
+def describe_predictions(summary: Mapping[str, Any], counted: str) -> str:
+    """What was predicted for whom, by which model, and where it lies. `counted`: how many of what, in words."""
+    verdicts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in summary["verdicts"].items())
+    rules = ", ".join(f"{rule} {count}" for rule, count in summary["rules"].items() if rule != "issued")
+    lines = [
+        *as_notes(summary["notices"]),
+        f"{counted}: {verdicts}" + (f" ({rules})" if rules else ""),
+        f"Model: {summary['release']}",
+        f"Decisions: {summary['decisions']}",
+        f"Predictions: {summary['out']}",
+    ]
+    return "\n".join(lines)

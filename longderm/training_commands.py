@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from longderm.command_options import AsJson, print_summary
+from longderm.errors import UsageError
 from longderm.site_commands import Labels, NewVersion, train_on_site
 
 train = App(name="train", help="Train a network on a folder of photos, on the CPU or a GPU.")
@@ -65,6 +66,8 @@ def change(
     release: NewVersion = None,
     passes: int = 40,
     rounds: int = 4,
+    simulated_patients: int = 40,
+    start: Path | None = None,
     seed: int = 0,
     device: str = "auto",
     threads: int = 0,
@@ -84,6 +87,10 @@ def change(
         Times that the run goes through the photos; it is saved after each.
     rounds
         Pairs made of each photo in a pass.
+    simulated_patients
+        Simulated patients whose lesions are mixed in; 0 for none.
+    start
+        Folder "change" of an earlier run: its network is trained on, at full size; give another seed.
     seed
         The same seed gives the same weights on the same kind of machine.
     device
@@ -92,12 +99,14 @@ def change(
         Threads of the CPU; 0 means one per core.
     """
     if folder is None or store is not None or labels is not None:
+        if start is not None:
+            raise UsageError("--start belongs to training on a folder of photos, not to --store and --labels")
         train_on_site(folder, store, labels, out, release, json_)
         return
     from longderm.training.change import ChangeSettings, train_change
 
-    settings = ChangeSettings(seed=seed, passes=passes, rounds=rounds)
-    summary = train_change(folder, out, settings, device, threads, progress=not json_)
+    settings = ChangeSettings(seed=seed, passes=passes, rounds=rounds, simulated_patients=simulated_patients)
+    summary = train_change(folder, out, settings, device, threads, progress=not json_, start=start)
     print_summary(summary, json_, f"Network: {summary['network']}")
 
 

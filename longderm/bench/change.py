@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from longderm.bench.change_measuring import Row, measure_row, rescored
+from longderm.bench.change_measuring import measure_row, rescored
 from longderm.bench.change_pairs import ChangeSpec, plan, usable_photos
 from longderm.bench.change_report import print_table, report
 from longderm.bench.processes import one_thread_processes
 from longderm.bench.registration_pairs import checked_folder
+from longderm.bench.rows import Row, start_rows
 from longderm.change.evidence import DEFAULT_VERSION
 from longderm.errors import UsageError
 from longderm.models import Release, load_release
@@ -72,7 +73,7 @@ def run(
     folder = checked_folder(Path(str(photos)))
     chosen = load_release("change", release or DEFAULT_VERSION)
     described = {"seed": seed, "pairs": pairs, "split": split}
-    rows = start_rows(out / ROWS, described, bool(resume))
+    rows = start_rows(out / ROWS, described, bool(resume), "--pairs, --split and --seed")
     _, structured, left_out = usable_photos(folder, split)
     specs = plan(pairs, seed, rephotographed)
     missing = [spec for spec in specs if spec.name not in {row["name"] for row in rows}]
@@ -90,22 +91,6 @@ def run(
     print_table(figures)
     usable = {"with_structure": len(structured), "left_out": left_out}
     return figures | {"run": described, "release": chosen.name, "photos": usable, "planned": len(specs)}
-
-
-def start_rows(
-    path: Path, described: dict[str, Any], resume: bool, options: str = "--pairs, --split and --seed"
-) -> list[Row]:
-    """The rows of an earlier run to go on with, or none and a new file. Raises UsageError for another run's rows."""
-    if not resume or not path.is_file():
-        path.write_text(json.dumps(described, sort_keys=True) + "\n")
-        return []
-    lines = path.read_text().splitlines()
-    # A run that was killed may have left half a line.
-    whole = [line for line in lines if line.endswith("}")]
-    if not whole or json.loads(whole[0]) != described:
-        raise UsageError(f"{path.name} in --out is of another run; give its {options}, or --resume 0")
-    path.write_text("\n".join(whole) + "\n")
-    return [json.loads(line) for line in whole[1:]]
 
 
 def _measured(

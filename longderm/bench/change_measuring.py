@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longderm.bench.change_baselines import BASELINES, Aligned
 from longderm.bench.change_pairs import ChangePair, ChangeSpec, make_pair
+from longderm.bench.rows import Row
 from longderm.change.appearance import place_heat
 from longderm.change.crops import Crops, cut_crops
 from longderm.change.evidence import (
@@ -33,8 +33,6 @@ from longderm.imaging.fit import dice
 from longderm.models import Release
 from longderm.registration.warp import warp_to_baseline
 from longderm.threads import one_thread
-
-Row = dict[str, Any]
 
 #: The fields by which rows of one pair are the same in every run.
 _DECIMALS = 6
@@ -61,23 +59,18 @@ def measure_row(spec: ChangeSpec, folder: Path, split: str, release: Release, cr
 def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) -> Row:
     """What the pipeline and the baselines say of a pair, and where, as plain numbers; `withheld`: the rule that would
     not let the result out, or None."""
-    from longderm.bench.pair_facts import pair_facts, photo_facts
+    from longderm.bench.pair_facts import pair_facts, see_pair
     from longderm.change.common_view import build_common_view
     from longderm.change.score import score_change
     from longderm.governance import withheld_by
-    from longderm.imaging import segment
-    from longderm.imaging.artefacts import find_artefacts
     from longderm.photo import Photo
-    from longderm.registration import align, prepare
     from longderm.registration.similarity import distance, scale_of
 
     photos = Photo.from_array(pair.baseline), Photo.from_array(pair.followup)
-    hidden = find_artefacts(pair.baseline), find_artefacts(pair.followup)
-    masks = segment(photos[0], artefacts=hidden[0]), segment(photos[1], artefacts=hidden[1])
-    alignment = align(prepare(photos[0], masks[0], hidden[0]), prepare(photos[1], masks[1], hidden[1]))
-    told = [photo_facts(*known) for known in zip(photos, masks, hidden, strict=True)]
-    facts = pair_facts(told[0], told[1], alignment, None, float(release.config["alpha"]))
-    change = score_change(*photos, alignment=alignment, segmentations=masks, artefacts=hidden, release=release)
+    seen = see_pair(photos)
+    alignment, masks = seen.alignment, seen.masks
+    facts = pair_facts(*seen.facts, alignment, None, float(release.config["alpha"]))
+    change = score_change(*photos, alignment=alignment, segmentations=masks, artefacts=seen.artefacts, release=release)
     if change.score is None or alignment.matrix is None or change.heatmap is None:
         return {"refused": change.reasons[0].split(":")[0], "detail": change.reasons[0]}
     matrix = np.asarray(alignment.matrix, np.float64)
@@ -86,7 +79,7 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
     radius = math.sqrt(max(1, len(x)) / math.pi)
     apart = distance(matrix, pair.matrix, complex(x.mean(), y.mean()), 1.2 * radius)
     crops = cut_crops((pair.baseline, pair.followup), drawn, matrix)
-    view = build_common_view(*photos, matrix, drawn, artefacts=hidden)
+    view = build_common_view(*photos, matrix, drawn, artefacts=seen.artefacts)
     known = Aligned(view, change, crops)
     row: Row = {
         "refused": None,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from longderm.bench.change_baselines import BASELINES
 from longderm.bench.change_camera import ALONE
 from longderm.bench.change_pairs import ALONE_PREFIX, CALM, EXPANSION, OWN_PREFIX, STABLE, STRONG, WEAK
+from longderm.bench.rows import Row
 from longderm.bench.statistics import auroc, bootstrap_interval
 
-Row = dict[str, Any]
 #: Value, low and high end; the value alone where there is nothing to redraw.
 Figure = list[float]
 

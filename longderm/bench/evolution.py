@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from longderm.bench.series_measuring import Row, SeriesSpec, differences_of, measured_rows
+from longderm.bench.rows import Row
+from longderm.bench.series_measuring import SeriesSpec, differences_of, measured_rows
 from longderm.bench.statistics import auroc, bootstrap_interval
 from longderm.change.evidence import DEFAULT_VERSION
 from longderm.change.evolution import EvolutionModel, judge_differences

@@ -24,6 +24,7 @@ import numpy as np
 from longderm.bench.change_pairs import OWN_PREFIX, STABLE, STRONG, WEAK, ChangeSpec, pair_of_photo, usable_photos
 from longderm.bench.noise_report import report, write_card
 from longderm.bench.processes import one_thread_processes
+from longderm.bench.rows import Row
 from longderm.change.calibration import fit_release
 from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of, to_delta
 from longderm.change.familiar import fit_range, levels_of
@@ -50,11 +51,10 @@ CHANGES = (*STRONG, *WEAK)
 #: Where a pair comes from.
 SIMULATED, REPHOTOGRAPHED = "simulated", "rephotographed"
 #: What a release's config keeps of how its network was trained, for its card.
-TOLD_OF_NETWORK = ("training", "held_out", "photos", "parameters")
+TOLD_OF_NETWORK = ("training", "held_out", "photos", "simulated_photos", "parameters")
 #: Folder of the aligned crops of every pair.
 CROPS = "crops"
 
-Row = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -63,7 +63,7 @@ def run(
     patients: int = 250,
     seed: int = 7,
     workers: int = 0,
-    release: str = "0.3.0",
+    release: str = "0.4.0",
     reuse: int = 0,
     photos: str = "",
     taken_twice: int = 600,
@@ -99,7 +99,7 @@ def run(
     if network:
         command += " --network FOLDER"
         trained = json.loads((Path(network) / "config.json").read_text())
-        config["network"] = trained["network"] | {name: trained[name] for name in TOLD_OF_NETWORK}
+        config["network"] = trained["network"] | {name: trained[name] for name in TOLD_OF_NETWORK if name in trained}
         counted["photos taken twice"] = sum(row["origin"] == REPHOTOGRAPHED for row in rows)
     if evolution:
         command += " --evolution HEAD"
@@ -143,9 +143,16 @@ def fit(rows: list[Row]) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     for row in parts["calibration"]:
         if not row["changed"]:
             one_each.setdefault(row["patient"], row)
-    # Where there are real photos, p-values are theirs: simulated pairs of a stable lesion differ less.
+    # Where there are real photos, p-values are theirs; simulated pairs join them where that makes p-values larger.
     photos = [row for row in one_each.values() if row["origin"] == REPHOTOGRAPHED]
-    config = fit_release(stable, changed, [_observations(row) for row in photos or one_each.values()], ALPHA)
+    config = fit_release(stable, changed, [_observations(row) for row in photos], ALPHA)
+    model = NoiseModel.from_config(config)
+    every = sorted(score_of(_observations(row), model) for row in one_each.values())
+    config["calibration_scores"] = max(
+        (scores for scores in (config["calibration_scores"], every) if scores),
+        key=lambda scores: float(np.quantile(scores, 1.0 - ALPHA)),
+        default=[],
+    )
     within = fit_range(
         [levels for row in parts["fit"] for levels in row.get("levels", ())],
         [row["levels"] for row in one_each.values() if row.get("levels")],
@@ -300,23 +307,19 @@ def _observe(photos: tuple[Photo, Photo], interval_days: int | None, crops_to: P
     import cv2
 
     from longderm.bench.change_measuring import write_crops
-    from longderm.bench.pair_facts import pair_facts, photo_facts
+    from longderm.bench.pair_facts import pair_facts, see_pair
     from longderm.change import Change
     from longderm.change.common_view import build_common_view
     from longderm.change.crops import cut_crops
     from longderm.change.maps import compare_maps
     from longderm.change.score import observe, scale_of
     from longderm.governance import withheld_by
-    from longderm.imaging import measure, segment
-    from longderm.imaging.artefacts import find_artefacts
-    from longderm.registration import align, prepare
+    from longderm.imaging import measure
 
     cv2.setNumThreads(1)
-    hidden = find_artefacts(photos[0].pixels), find_artefacts(photos[1].pixels)
-    masks = segment(photos[0], artefacts=hidden[0]), segment(photos[1], artefacts=hidden[1])
-    alignment = align(prepare(photos[0], masks[0], hidden[0]), prepare(photos[1], masks[1], hidden[1]))
-    told = [photo_facts(*known) for known in zip(photos, masks, hidden, strict=True)]
-    facts = pair_facts(told[0], told[1], alignment, interval_days, ALPHA)
+    seen = see_pair(photos)
+    hidden, masks, alignment = seen.artefacts, seen.masks, seen.alignment
+    facts = pair_facts(*seen.facts, alignment, interval_days, ALPHA)
     withheld = withheld_by(None, facts)
     if withheld is not None or alignment.matrix is None:
         return {"withheld": withheld or "alignment_refused", "observations": {}}

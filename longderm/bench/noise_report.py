@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from longderm.bench.rows import Row
 from longderm.bench.statistics import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, auroc
 from longderm.change.calibration import SIZE_SHARE_MAX
 from longderm.change.familiar import LEVELS
 
-Row = dict[str, Any]
 Statistic = Callable[[Sequence[Row]], float]
 
 
@@ -115,8 +115,8 @@ def write_card(path: Path, version: str, command: str, config: dict[str, Any], f
         "",
         "`config.json`: the noise of each measured difference over stable pairs (all nuisances on: pose, light,",
         "device, hair, gel, blur, tanning), the 95% minimal detectable change (MDC), its weights, and scores of",
-        f"{len(config['calibration_scores'])} stable pairs (one per patient or photo; of photos only where there are",
-        f"any) for the conformal p-value, and `alpha` = {config['alpha']}.",
+        f"{len(config['calibration_scores'])} stable pairs (one per patient or photo; simulated ones beside photos",
+        f"only where that makes p-values larger) for the conformal p-value, and `alpha` = {config['alpha']}.",
         "",
         "Score = logistic(bias + sum of weight x evidence), evidence = d^2 / (d^2 + 9), d = difference in standard",
         "deviations of the noise; a network's log odds are evidence as they stand. No weight is negative; size",
@@ -148,15 +148,19 @@ def _network_lines(network: dict[str, Any] | None) -> list[str]:
         return []
     trained, held = network["training"], network["held_out"]
     inside = f"{100 * held['held_hottest_inside']:.0f}%"
+    told = f"--passes {trained['passes']} --seed {trained['seed']} --threads 1"
+    start = trained.get("start")
+    begun = f" --start EARLIER`, EARLIER with the weights of SHA-256 {start[:8]};" if start else "`;"
     return [
         "## The network",
         "",
         "`appearance` is the answer of a siamese network (`network.safetensors`, trained from scratch, "
         f"{network['parameters'] / 1e6:.2f} million",
         "parameters) that compares both aligned crops: its mean log odds over four views, plus 8. Trained on",
-        f"pairs made of {network['photos']} photos (split train of the ISIC 2018 challenge, CC0), each taken twice in",
+        f"pairs made of {network['photos']} photos (split train of the ISIC 2018 challenge, CC0) and "
+        f"{network.get('simulated_photos', 0)} simulated ones, each taken twice in",
         "software, half of them changed in between by painting. It has seen no lesion that truly changed.",
-        f"`longderm train change FOLDER --out OUT --passes {trained['passes']} --threads 1`, seed {trained['seed']};",
+        f"`longderm train change FOLDER --out OUT {told}{begun}",
         f"on pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes too; hottest",
         f"place inside the change in {inside}. The heat map is its chance that a place changed.",
         "",

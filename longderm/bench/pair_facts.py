@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from longderm.governance import Facts, PhotoFacts
-from longderm.imaging import Segmentation, assess_quality
-from longderm.imaging.artefacts import Artefacts
+from longderm.imaging import Segmentation, assess_quality, segment
+from longderm.imaging.artefacts import Artefacts, find_artefacts
 from longderm.photo import Photo
-from longderm.registration import Alignment
+from longderm.registration import Alignment, align, prepare
 
 
 def photo_facts(photo: Photo, mask: Segmentation, artefacts: Artefacts | None = None) -> PhotoFacts:
@@ -23,6 +25,26 @@ def photo_facts(photo: Photo, mask: Segmentation, artefacts: Artefacts | None = 
         mask_confidence=mask.confidence,
         mask_share=float(mask.mask.mean()),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPair:
+    """What the pipeline makes of two photos before it compares them, and what the rules ask about each."""
+
+    artefacts: tuple[Artefacts, Artefacts]
+    masks: tuple[Segmentation, Segmentation]
+    alignment: Alignment
+    facts: tuple[PhotoFacts, PhotoFacts]
+
+
+def see_pair(photos: tuple[Photo, Photo]) -> SeenPair:
+    """Find artefacts and lesions of two photos and align them, as `score_change` does."""
+    first, second = photos
+    hidden = find_artefacts(first.pixels), find_artefacts(second.pixels)
+    masks = segment(first, artefacts=hidden[0]), segment(second, artefacts=hidden[1])
+    alignment = align(prepare(first, masks[0], hidden[0]), prepare(second, masks[1], hidden[1]))
+    facts = photo_facts(first, masks[0], hidden[0]), photo_facts(second, masks[1], hidden[1])
+    return SeenPair(hidden, masks, alignment, facts)
 
 
 def pair_facts(

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from longderm.bench.processes import one_thread_processes
-from longderm.errors import UsageError
+from longderm.bench.rows import Row, start_rows
 from longderm.models import Release
 from longderm.photo import Photo
 from longderm.simulate.history import MELANOMA_KINDS
 from longderm.simulate.series import VisitPhoto, draw_monitored, photograph
 from longderm.simulate.shots import SCALE_ERROR
 from longderm.threads import one_thread
-
-Row = dict[str, Any]
 
 #: Decimals of what is kept: a row read back is the row.
 _DECIMALS = 6
@@ -63,7 +61,7 @@ def measured_rows(
     resume: goes on with the rows that are there; minutes: stops after so long with what there is (0: never). Raises
     UsageError for rows of another run than `described`.
     """
-    rows = {row["name"]: row for row in _start(path, described, resume)}
+    rows = {row["name"]: row for row in start_rows(path, described, resume, "options again")}
     missing = [spec for spec in specs if spec.name not in rows]
     started = time.monotonic()
     with path.open("a") as file:
@@ -76,18 +74,6 @@ def measured_rows(
             if minutes and time.monotonic() - started > 60 * minutes:
                 break
     return [rows[spec.name] for spec in specs if spec.name in rows]
-
-
-def _start(path: Path, described: dict[str, Any], resume: bool) -> list[Row]:
-    if not resume or not path.is_file():
-        path.write_text(json.dumps(described, sort_keys=True) + "\n")
-        return []
-    # A run that was killed may have left half a line.
-    whole = [line for line in path.read_text().splitlines() if line.endswith("}")]
-    if not whole or json.loads(whole[0]) != described:
-        raise UsageError(f"{path.name} in --out is of another run; give its options again, or --resume 0")
-    path.write_text("\n".join(whole) + "\n")
-    return [json.loads(line) for line in whole[1:]]
 
 
 def _measured(specs: Sequence[SeriesSpec], release: Release, workers: int) -> Iterator[Row]:

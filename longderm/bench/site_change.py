@@ -16,8 +16,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longderm.bench.change import start_rows
 from longderm.bench.processes import one_thread_processes
+from longderm.bench.rows import Row, start_rows
 from longderm.change.evidence import NoiseModel, Observation, score_of
 from longderm.models.in_use import registry_roots
 from longderm.models.releases import Release, list_releases
@@ -45,8 +45,6 @@ OWN_WEIGHTS = "longderm, weights of the site"
 ROWS = "steps.jsonl"
 #: Pairs between two lines of progress.
 _TOLD_EVERY = 25
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.bench.evolution import read_head
-from longderm.bench.series_measuring import Row, SeriesSpec, differences_of, measured_rows
+from longderm.bench.rows import Row
+from longderm.bench.series_measuring import SeriesSpec, differences_of, measured_rows
 from longderm.bench.statistics import auroc, bootstrap_interval, wilson
 from longderm.bench.trajectory_growth import growth_figures
 from longderm.change.evidence import DEFAULT_VERSION

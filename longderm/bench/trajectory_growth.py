@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from longderm.bench.series_measuring import Row
+from longderm.bench.rows import Row
 from longderm.bench.statistics import auroc, bootstrap_interval, wilson
 from longderm.change.trajectory import TREND_MEASURES, Trajectory, VisitMeasure, fit_trajectory, relative_areas
 from longderm.models import Release

@@ -22,11 +22,13 @@ _HAIR, _BUBBLES, _GLARE, _RULER, _CORNERS, _BLUR, _SHARPEN, _TAN = 0.35, 0.25, 0
 _TEXTURE_SHARE, _TEXTURE_GREY, _TEXTURE_PX = 0.7, 7.0, (1.2, 5.0)
 #: Cameras develop: ranges of a device's and of a single photo's saturation, spread of contrast.
 _DEVICE_SATURATION, _PHOTO_SATURATION, _CONTRAST_SD = (0.7, 1.35), 0.1, 0.15
+#: Linear light of stored grey levels, roughly.
+_LIGHT = (np.arange(256, dtype=np.float32) / 255) ** 2
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """A device: RGB mixing (3, 3) as rows, tone exponent per channel, grain in grey levels."""
+    """A device: mixing (3, 3) of linear RGB as rows, tone exponent per channel, grain in grey levels."""
 
     mixing: tuple[tuple[float, ...], ...]
     exponents: tuple[float, float, float]
@@ -90,7 +92,7 @@ def develop(view: U8, sensor: Sensor, rng: np.random.Generator) -> U8:
         _lay_texture(view, rng)
     keep = float(np.exp(rng.normal(0, _PHOTO_SATURATION)))
     mixing = (keep * np.eye(3) + (1 - keep) / 3) @ np.array(sensor.mixing)
-    view = _tone(np.asarray(cv2.transform(view, mixing), np.uint8), sensor, rng)
+    view = _tone(mix_channels(view, mixing), sensor, rng)
     if rng.random() < _BLUR:
         view = np.asarray(cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, 1.8) * side / 256), np.uint8)
     elif rng.random() < _SHARPEN:
@@ -130,6 +132,13 @@ def _light(view: U8, rng: np.random.Generator) -> U8:
     # To 8 bits: OpenCV multiplies bytes with rounding and saturation.
     table = np.clip(fall * 200 + np.float32(0.5), 0, 255).astype(np.uint8)
     return np.asarray(cv2.multiply(view, cv2.merge([table, table, table]), scale=1 / 200), np.uint8)
+
+
+def mix_channels(view: U8, mixing: NDArray[np.float64]) -> U8:
+    """Channels mixed as a sensor's filters do, in linear light, which is about the square of what is stored: dark tones
+    take up more of their neighbours' colour than bright ones."""
+    light = cv2.transform(_LIGHT[view], mixing.astype(np.float32))
+    return np.asarray(np.sqrt(np.clip(light, 0, 1, out=light), out=light) * 255 + np.float32(0.5), np.uint8)
 
 
 def _tone(view: U8, sensor: Sensor, rng: np.random.Generator) -> U8:

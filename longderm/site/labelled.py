@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from longderm.archive.clinical_file import read_clinical_file
-from longderm.errors import AccessError, LongdermError, UsageError
+from longderm.errors import AccessError, UsageError
 from longderm.prognosis.problems import OutcomesError, Problem
 from longderm.site.labels import (
     BASELINE_DAY,
@@ -33,7 +33,7 @@ def read_labelled(work: Work, table: Path, both_kinds: bool = True) -> tuple[Lab
     Raises OutcomesError with every problem of the table, UsageError where labelled pairs are still to be worked on.
     """
     try:
-        told = read_labels(_read(table), known_pairs(work), both_kinds)
+        told = read_labels(read_clinical_file(table, "--labels: the table"), known_pairs(work), both_kinds)
     except OutcomesError as error:
         unknown = any(problem.rule in _UNKNOWN for problem in error.problems)
         if unknown and (waiting := len(work.pending["quality"])):
@@ -49,14 +49,6 @@ def read_labelled(work: Work, table: Path, both_kinds: bool = True) -> tuple[Lab
             "run `longderm monitor --store` first"
         )
     return told, labelled(pairs, told)
-
-
-def _read(table: Path) -> bytes:
-    try:
-        return read_clinical_file(table)
-    except LongdermError as error:
-        # The same words as of a clinical table, of the one that is meant.
-        raise type(error)(str(error).replace("the clinical table", "--labels: the table", 1)) from None
 
 
 def write_blank_labels(work: Work, table: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from longderm.errors import UsageError
+from longderm.change.crops import CROP_SIDE_PX
+from longderm.errors import SourceNotFoundError, UsageError
 from longderm.models.change_network import (
     CHANGE_STRIDE_PX,
+    CHANGE_WEIGHTS_FILE,
     ChangeArchitecture,
     ChangeLogits,
     ChangeNetwork,
+    read_change_network,
     write_change_network,
 )
 from longderm.models.lesion_network import normalise
 from longderm.models.precision import helps_bf16
+from longderm.models.releases import hash_file
 from longderm.training.change_batches import ChangeBatch, draw_change_batches, usable_examples
 from longderm.training.examples import Example
 from longderm.training.run import describe_run, read_run, run_passes, start_run
@@ -31,8 +35,13 @@ from longderm.training.run import describe_run, read_run, run_passes, start_run
 _WHERE_WEIGHT, _REASON_WEIGHT = 1.0, 0.2
 #: Passes between two looks at the held-out photos, and how many pairs each gives.
 _CHECK_EVERY, _CHECK_ROUNDS = 2, 3
-#: Seeds of held-out pairs lie apart from those of training.
-_HELD_SEED = 7_000_003
+#: Seeds of held-out pairs lie apart from those of training; the photos are the same for every seed, so that a network
+#: that starts from another's weights is held against photos that neither has seen.
+_HELD_SEED, _HELD_PHOTOS_SEED = 7_000_003, 0
+#: Simulated patients are others than those of benchmarks, which take seeds of a few digits.
+_SIMULATED_SEED = 9_203_000
+#: A run that starts from a trained network goes on at full size, with smaller steps.
+_CONTINUED_SIDES_PX, _CONTINUED_RATE = (CROP_SIDE_PX,), 1e-3
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,9 @@ class ChangeSettings:
     """How a run goes. Two runs of the same settings on the same kind of machine give the same weights.
 
     passes: over the photos; rounds: pairs of each photo in a pass; sides_px: sides of the crops, each for an equal
-    share of the passes; held_share: share of the train photos left out, to look at by the way.
+    share of the passes; held_share: share of the train photos left out, to look at by the way; simulated_patients:
+    whose close-up photos are further lesions, 0 for none; start: SHA-256 of the weights it starts from, "" for drawn
+    ones.
     """
 
     seed: int = 0
@@ -51,6 +62,8 @@ class ChangeSettings:
     peak_rate: float = 2e-3
     weight_decay: float = 0.03
     held_share: float = 0.1
+    simulated_patients: int = 40
+    start: str = ""
 
 
 def train_change(
@@ -60,26 +73,42 @@ def train_change(
     device: str = "auto",
     threads: int = 0,
     progress: bool = True,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train the change network on pairs made over the "train" split of an ISIC-layout folder; go on where an earlier
     call stopped.
 
-    out: gets the checkpoint, the log and, at the end, `change` with weights and config. Raises SourceNotFoundError for
-    a folder of another layout, UsageError where `out` holds a run of other settings.
+    out: gets the checkpoint, the log and, at the end, `change` with weights and config; start: such a folder of an
+    earlier run, whose network is trained on at full size. Raises SourceNotFoundError for a folder of another layout or
+    a `start` without weights, RefusedError for damaged ones, UsageError where `out` holds a run of other settings.
     """
-    from longderm.training.examples import hold_out, read_examples
+    from longderm.training.examples import hold_out, read_examples, simulate_examples
     from longderm.training.start import prepare_run, progress_bar
 
+    trained, shape = None, ChangeArchitecture()
+    if start is not None:
+        trained, digest = _read_start(start)
+        shape = trained.architecture
+        settings = replace(settings, start=digest, sides_px=_CONTINUED_SIDES_PX, peak_rate=_CONTINUED_RATE)
     chosen, rows = prepare_run(folder, out, device, threads)
     # Before minutes are spent on reading photos.
-    read_run(out, describe_run(settings, ChangeArchitecture()), chosen)
-    names, held_names = hold_out(rows, settings.held_share, settings.seed)
+    read_run(out, describe_run(settings, shape), chosen)
+    names, held_names = hold_out(rows, settings.held_share, _HELD_PHOTOS_SEED)
     with progress_bar(progress) as (say, advance):
         say("reading photos", len(names) + len(held_names))
         photos = usable_examples(read_examples(folder, names, lambda: advance(1)))
         held = usable_examples(read_examples(folder, held_names, lambda: advance(1)))
+        lesions = photos
+        if settings.simulated_patients:
+            say("simulating patients", 0)
+            simulated = simulate_examples(
+                out / "simulated", settings.simulated_patients, settings.seed + _SIMULATED_SEED
+            )
+            lesions = photos + usable_examples(simulated)
         say("training", 0)
-        network = train_network(photos, settings, out, chosen, held=held, ahead=threads != 1, progress=advance)
+        network = train_network(
+            lesions, settings, out, chosen, shape, held=held, ahead=threads != 1, progress=advance, start=trained
+        )
     target = out / "change"
     target.mkdir(exist_ok=True)
     figures = check_change(network, held, settings) if held else {}
@@ -88,10 +117,21 @@ def train_change(
         "training": asdict(settings),
         "held_out": figures,
         "photos": len(photos),
+        "simulated_photos": len(lesions) - len(photos),
         "parameters": sum(part.numel() for part in network.parameters()),
     }
     (target / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     return {"out": str(out), "network": str(target), "photos": len(photos)} | figures
+
+
+def _read_start(start: Path) -> tuple[ChangeNetwork, str]:
+    """The network of an earlier run, and the SHA-256 of its weights. Raises as `train_change` says."""
+    weights = start / CHANGE_WEIGHTS_FILE
+    if not weights.is_file():
+        raise SourceNotFoundError(
+            f'--start: no {CHANGE_WEIGHTS_FILE} there; give the folder "change" of an earlier run'
+        )
+    return read_change_network(start), hash_file(weights)
 
 
 def train_network(
@@ -103,11 +143,13 @@ def train_network(
     held: list[Example] | None = None,
     ahead: bool = False,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+    start: ChangeNetwork | None = None,
 ) -> ChangeNetwork:
     """Train until `settings.passes` are done and return the averaged network (see `longderm.training.run`).
 
-    ahead: pairs are made by a thread of their own. Raises UsageError where `out` holds a run of other settings, sides
-    are no multiple of CHANGE_STRIDE_PX, or there are fewer photos than a batch.
+    ahead: pairs are made by a thread of their own; start: a network whose weights a new run begins with. Raises
+    UsageError where `out` holds a run of other settings, sides are no multiple of CHANGE_STRIDE_PX, or there are fewer
+    photos than a batch.
     """
     if any(side % CHANGE_STRIDE_PX for side in settings.sides_px):
         raise UsageError(f"sides of crops must be multiples of {CHANGE_STRIDE_PX}, not {settings.sides_px}")
@@ -116,6 +158,9 @@ def train_network(
         raise UsageError(f"a pass needs at least {settings.batch_size} whole lesions; there are {len(photos)}")
     shape = architecture or ChangeArchitecture()
     run = start_run(lambda: ChangeNetwork(shape), settings, describe_run(settings, shape), device, out)
+    if start is not None and not run.done_passes:
+        run.network.load_state_dict(start.state_dict())
+        run.average.load_state_dict(start.state_dict())
 
     def draw(side_px: int, index: int) -> Iterable[ChangeBatch]:
         pairs = photos * settings.rounds

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "imaging"))
 from painted_lesions import paint
 
 import longderm
-from longderm.bench.change import ROWS, run, start_rows
+from longderm.bench.change import ROWS, run
 from longderm.bench.change_baselines import BASELINES
 from longderm.bench.change_camera import ALONE
 from longderm.bench.change_measuring import read_crops, rescored, where_figures, write_crops
@@ -34,6 +34,7 @@ from longderm.bench.change_pairs import (
 )
 from longderm.bench.change_report import OURS, report, threshold
 from longderm.bench.change_tissue import Lesion, add_blotch, expand, grow, lose_structure, shift_colour
+from longderm.bench.rows import start_rows
 from longderm.change.crops import cut_crops
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.imaging.colour import srgb_to_lab
@@ -259,16 +260,16 @@ def test_at_most_one_stable_pair_in_twenty_is_above_the_threshold():
 def test_a_killed_run_goes_on_without_its_half_line_and_another_runs_rows_are_refused(tmp_path):
     described = {"seed": 1, "pairs": 10, "split": "val"}
     path = tmp_path / ROWS
-    assert start_rows(path, described, True) == []
+    assert start_rows(path, described, True, "--seed") == []
     with path.open("a") as file:
         file.write(json.dumps({"name": "a"}) + "\n" + '{"name": "b", "sco')
-    assert start_rows(path, described, True) == [{"name": "a"}]
+    assert start_rows(path, described, True, "--seed") == [{"name": "a"}]
     with path.open("a") as file:
         file.write(json.dumps({"name": "b"}) + "\n")
-    assert start_rows(path, described, True) == [{"name": "a"}, {"name": "b"}]
+    assert start_rows(path, described, True, "--seed") == [{"name": "a"}, {"name": "b"}]
     with pytest.raises(UsageError, match="another run"):
-        start_rows(path, described | {"seed": 2}, True)
-    assert start_rows(path, described, False) == []
+        start_rows(path, described | {"seed": 2}, True, "--seed")
+    assert start_rows(path, described, False, "--seed") == []
 
 
 def test_another_release_scores_a_row_from_what_was_measured(tmp_path):

@@ -59,16 +59,20 @@ def test_every_calibration_patient_gives_one_stable_pair_and_nobody_serves_twice
     assert sum(map(len, seen)) == len(set.union(*seen))
 
 
-def test_where_there_are_real_photos_the_p_values_are_theirs():
-    simulated = rows()
+@pytest.mark.parametrize(("simulated_by", "beside"), [(0.5, False), (2.0, True)])
+def test_p_values_are_those_of_real_photos_and_simulated_pairs_join_where_they_differ_by_more(simulated_by, beside):
+    simulated = [
+        row | {"observations": {name: simulated_by * value for name, value in row["observations"].items()}}
+        for row in rows()
+    ]
     photos = [
         row | {"patient": 200 + index, "origin": "rephotographed"} for index, row in enumerate(rows(100, 1, seed=5))
     ]
-    alone, _ = fit(photos)
     config, parts = fit(simulated + photos)
-    calibrating = {row["patient"] for row in parts["calibration"] if row["origin"] == "rephotographed"}
-    assert len(config["calibration_scores"]) == len(calibrating) == len(alone["calibration_scores"])
-    assert {part_of(patient, "rephotographed") for patient in calibrating} == {"calibration"}
+    stable = [row for row in parts["calibration"] if not row["changed"]]
+    calibrating = {row["patient"] for row in stable if beside or row["origin"] == "rephotographed"}
+    assert len(config["calibration_scores"]) == len(calibrating)
+    assert {row["origin"] for row in stable} == {"simulated", "rephotographed"}
 
 
 def test_held_out_figures_show_the_false_alarms_that_alpha_promises_and_a_score_that_sees_more_than_size():
@@ -107,6 +111,10 @@ def test_the_release_states_what_photos_it_was_calibrated_on_where_that_was_obse
     write_card(tmp_path / "network.md", "9.0.0", "longderm bench noise", config | {"network": trained}, {})
     told = (tmp_path / "network.md").read_text()
     assert all(words in told for words in ("1.69 million", "77 photos", "--passes 9", "0.912", "87%"))
+    assert "--start" not in told
+    trained["training"]["start"] = "c0ffee00" + 56 * "1"
+    write_card(tmp_path / "on.md", "9.0.0", "longderm bench noise", config | {"network": trained}, {})
+    assert "--start EARLIER" in (tmp_path / "on.md").read_text() and "c0ffee00" in (tmp_path / "on.md").read_text()
 
     head = {
         "source": {"lesions": 88, "seed": 5, "distributions": "abcdef0123"},

@@ -1,5 +1,6 @@
 """Training of the change network: it learns, goes on where it was cut off, and what it is shown is what it is told."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 
 from longderm.errors import SourceNotFoundError, UsageError
-from longderm.models.change_network import ChangeArchitecture, ChangeLogits, read_change_network
+from longderm.models.change_network import CHANGE_WEIGHTS_FILE, ChangeArchitecture, ChangeLogits, read_change_network
 from longderm.training.change import ChangeSettings, change_loss, train_change, train_network
 from longderm.training.change_batches import ChangeBatch, draw_change_batches, draw_shown, usable_examples
 
 SMALL = ChangeArchitecture(widths=(8, 12, 16, 24), blocks=(1, 1, 1), compared=(8, 12, 16))
-BRIEF = ChangeSettings(seed=2, passes=2, rounds=1, batch_size=4, sides_px=(48, 64), peak_rate=4e-3)
+BRIEF = ChangeSettings(
+    seed=2, passes=2, rounds=1, batch_size=4, sides_px=(48, 64), peak_rate=4e-3, simulated_patients=0
+)
 CPU = torch.device("cpu")
 
 
@@ -49,6 +52,35 @@ def test_the_command_writes_a_network_that_can_be_read_and_refuses_other_setting
     assert network.architecture == SMALL
     with pytest.raises(UsageError, match="other settings"):
         train_change(isic_folder, tmp_path, replace(settings, seed=9), "cpu", threads=1, progress=False)
+
+
+def test_a_run_that_starts_from_a_trained_network_begins_where_that_ended(isic_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("longderm.training.change.ChangeArchitecture", lambda: SMALL)
+    monkeypatch.setattr("longderm.training.change._CONTINUED_SIDES_PX", (48,))
+    monkeypatch.setattr("longderm.training.change._CONTINUED_RATE", 1e-12)
+    settings = replace(BRIEF, passes=1, held_share=0.3)
+    train_change(isic_folder, tmp_path / "first", settings, "cpu", threads=1, progress=False)
+    start = tmp_path / "first" / "change"
+    train_change(isic_folder, tmp_path / "on", replace(settings, seed=3), "cpu", threads=1, progress=False, start=start)
+    before, after = (
+        dict(read_change_network(tmp_path / name / "change").named_parameters()) for name in ("first", "on")
+    )
+    for name, value in before.items():
+        assert torch.allclose(value, after[name], atol=1e-3), f"steps of no size leave {name} as it was"
+    told = json.loads((tmp_path / "on" / "change" / "config.json").read_text())["training"]
+    assert told["start"] == hashlib.sha256((start / CHANGE_WEIGHTS_FILE).read_bytes()).hexdigest()
+    with pytest.raises(UsageError, match="other settings"):
+        train_change(isic_folder, tmp_path / "first", settings, "cpu", threads=1, progress=False, start=start)
+    with pytest.raises(SourceNotFoundError, match="--start"):
+        train_change(isic_folder, tmp_path / "x", settings, "cpu", threads=1, progress=False, start=tmp_path / "none")
+
+
+def test_simulated_lesions_are_mixed_in_and_counted(isic_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("longderm.training.change.ChangeArchitecture", lambda: SMALL)
+    settings = replace(BRIEF, passes=1, sides_px=(48,), held_share=0.3, simulated_patients=1)
+    train_change(isic_folder, tmp_path, settings, "cpu", threads=1, progress=False)
+    told = json.loads((tmp_path / "change" / "config.json").read_text())
+    assert told["simulated_photos"] > 0 < told["photos"] <= 12
 
 
 def test_folders_and_settings_that_cannot_be_are_told(painted, tmp_path):
