@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ _MARK_LEVELS = tuple(round(0.05 * step, 2) for step in range(2, 17))
 _CELL_PENALTY = 300.0
 #: Of the photos' score: of 3, 10 and 30, the one with the best ranks in five-fold cross-validation on train photos.
 _PHOTO_PENALTY = 10.0
+#: Texture is learned from photos as they are and as if taken from nearer, from further away, and squashed otherwise:
+#: lengths across and down are so many times as long. How far a photo was zoomed or squashed says nothing of structures.
+_COPIES = ((1.0, 1.0), (1.2, 1.2), (0.82, 0.82), (1.15, 0.87), (0.87, 1.15))
 #: A sign that never varies gets this spread.
 _LEAST_SPREAD = 1e-3
 
@@ -71,34 +75,63 @@ def calibrate_structures(
 
     # Only what is kept of each photo is held in memory.
     marked = [(example, example.marks) for example in photos if example.marks is not None]
-    textures = [read_texture(example.fine, see(example).outline) for example, _ in marked]
-    marks = [of_photo for _, of_photo in marked]
-    fitted = fit_texture(textures, marks)
+    copies = [
+        copy for example, of_photo in marked for copy in read_copies(example.fine, see(example).outline, of_photo)
+    ]
+    fitted = fit_texture(copies)
     seen = [(example, example.marks) for example in held if example.marks is not None]
     sights = [see(example) for example, _ in seen]
     known = [of_photo for _, of_photo in seen]
     if fitted is None:
         return fit_structures(sights, known, None)
-    others = [read_texture(example.fine, sight.outline) for (example, _), sight in zip(seen, sights, strict=True)]
-    calibrated = fit_structures(sights, known, fitted, others)
-    return calibrated | {"texture": fit_texture([*textures, *others], [*marks, *known])}
+    others = [
+        read_copies(example.fine, sight.outline, of_photo)
+        for (example, of_photo), sight in zip(seen, sights, strict=True)
+    ]
+    calibrated = fit_structures(sights, known, fitted, [as_it_is for (as_it_is, _), *_ in others])
+    return calibrated | {"texture": fit_texture([*copies, *chain.from_iterable(others)])}
 
 
-def fit_texture(textures: Sequence[Texture], marks: Sequence[NDArray[np.uint8]]) -> dict[str, Any] | None:
+def read_copies(
+    pixels: NDArray[np.uint8], outline: NDArray[np.float32], marks: NDArray[np.uint8]
+) -> list[tuple[Texture, NDArray[np.uint8]]]:
+    """Textures of a square photo uint8 (S, S, 3) with their marks uint8 (256, 256): as it is, and of its copies."""
+    import cv2
+
+    def stretch(image: NDArray[Any], across: float, down: float, interpolation: int) -> NDArray[Any]:
+        """About the middle; beyond its edge, the image is mirrored."""
+        if across == down == 1:
+            return image
+        middle = (image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2
+        matrix = np.array([[across, 0, (1 - across) * middle[0]], [0, down, (1 - down) * middle[1]]])
+        size = (image.shape[1], image.shape[0])
+        return cv2.warpAffine(image, matrix, size, flags=interpolation, borderMode=cv2.BORDER_REFLECT_101)
+
+    return [
+        (
+            read_texture(stretch(pixels, *copy, cv2.INTER_LINEAR), stretch(outline, *copy, cv2.INTER_LINEAR)),
+            stretch(marks, *copy, cv2.INTER_NEAREST),
+        )
+        for copy in _COPIES
+    ]
+
+
+def fit_texture(marked: Sequence[tuple[Texture, NDArray[np.uint8]]]) -> dict[str, Any] | None:
     """Scores of cells and of photos (see `texture_log_odds`) from marks uint8 (256, 256); None without photos."""
-    if not textures:
+    if not marked:
         return None
-    cells = _fit_cells(textures, marks)
-    said = np.stack([summarise(texture, cell_scores(texture, cells)) for texture in textures])
+    cells = _fit_cells(marked)
+    said = np.stack([summarise(texture, cell_scores(texture, cells)) for texture, _ in marked])
     middle, spread = _rounded(said.mean(axis=0)), _rounded(said.std(axis=0) + _LEAST_SPREAD)
     inputs = unusual(said, np.array(middle, np.float32), np.array(spread, np.float32)).astype(np.float64)
-    shown = np.stack([_planes(of_photo).any(axis=(1, 2)) for of_photo in marks])
+    shown = np.stack([_planes(of_photo).any(axis=(1, 2)) for _, of_photo in marked])
     weights = np.stack([fit_ridge(inputs, labels, _PHOTO_PENALTY) for labels in shown.T])
     return {"cells": cells, "photo": _linear(middle, spread, weights)}
 
 
-def _fit_cells(textures: Sequence[Texture], marks: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+def _fit_cells(marked: Sequence[tuple[Texture, NDArray[np.uint8]]]) -> dict[str, Any]:
     """Least squares of the share of each cell that is marked on its signs, a little penalised."""
+    textures = [texture for texture, _ in marked]
     count = sum(len(texture.signs) for texture in textures)
     middle = np.sum([texture.signs.sum(axis=0, dtype=np.float64) for texture in textures], axis=0) / count
     squares = np.sum([((texture.signs - middle) ** 2).sum(axis=0) for texture in textures], axis=0)
@@ -106,7 +139,7 @@ def _fit_cells(textures: Sequence[Texture], marks: Sequence[NDArray[np.uint8]]) 
     size = len(scale[0]) + 1
     gram, product = _CELL_PENALTY * np.eye(size), np.zeros((size, len(STRUCTURES)))
     gram[-1, -1] = 1e-6
-    for texture, of_photo in zip(textures, marks, strict=True):
+    for texture, of_photo in marked:
         inputs = unusual(texture.signs, *(np.array(part, np.float32) for part in scale)).astype(np.float64)
         padded = np.column_stack([inputs, np.ones(len(inputs))])
         shares = np.stack([overlapping(pool(plane.astype(np.float32)))[texture.where] for plane in _planes(of_photo)])

@@ -3,17 +3,19 @@
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from longderm.errors import SourceNotFoundError
+from longderm.imaging.sight import read_texture
 from longderm.imaging.structures import cell_scores, texture_log_odds
 from longderm.imaging.texture import CELLS, Texture
 from longderm.models.lesion_network import Architecture, LesionNetwork
 from longderm.models.weights import write_networks
 from longderm.training.examples import COARSE_PX, STRUCTURES
-from longderm.training.structures import calibrate_structures, fit_texture, refit_structures
+from longderm.training.structures import calibrate_structures, fit_texture, read_copies, refit_structures
 
 SHAPE = Architecture(widths=(8, 16, 16, 24, 24), blocks=(1, 1, 1, 1), decoder=(8, 8, 16, 16))
 
@@ -35,7 +37,7 @@ def textured(count, seed):
 
 
 def test_marked_cells_score_higher_and_marked_photos_too():
-    fitted = fit_texture(*textured(60, seed=0))
+    fitted = fit_texture(list(zip(*textured(60, seed=0), strict=True)))
     textures, marks = textured(20, seed=1)
     globules = STRUCTURES.index("globules")
     said = np.array([texture_log_odds(texture, fitted)[globules] for texture in textures])
@@ -43,6 +45,21 @@ def test_marked_cells_score_higher_and_marked_photos_too():
     scores = cell_scores(textures[1], fitted["cells"])[:, globules].reshape(CELLS, CELLS)
     assert scores[:6, :6].mean() > scores[10:, 10:].mean() + 0.1
     assert marks[1].any() and json.loads(json.dumps(fitted)) == fitted, "it goes into a config"
+
+
+def test_marks_and_outline_grow_with_the_photo_in_its_copies(painted):
+    example = painted[5]
+    outline = cv2.resize(example.mask, (96, 96), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    (as_it_is, marks), (nearer, nearer_marks), (further, further_marks), *squashed = read_copies(
+        example.fine, outline, example.marks
+    )
+    np.testing.assert_array_equal(as_it_is.signs, read_texture(example.fine, outline).signs)
+    np.testing.assert_array_equal(marks, example.marks)
+    assert nearer_marks.astype(bool).sum() == pytest.approx(1.2**2 * marks.astype(bool).sum(), rel=0.05)
+    assert further_marks.astype(bool).sum() == pytest.approx(0.82**2 * marks.astype(bool).sum(), rel=0.05)
+    assert nearer.where.sum() > as_it_is.where.sum() > further.where.sum()
+    wide, high = (of_copy.any(axis=0).sum() / of_copy.any(axis=1).sum() for _, of_copy in squashed)
+    assert wide > marks.any(axis=0).sum() / marks.any(axis=1).sum() > high
 
 
 def test_without_marks_the_network_alone_tells(painted):
