@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from longderm.bench.photos import load_example, names_of, pick, read_release
 from longderm.bench.realised_error import Measured, examine, realised_error
 from longderm.errors import UsageError
-from longderm.imaging.quality import DEFAULT_VERSION, SCORE_DECIMALS
+from longderm.imaging.quality import DEFAULT_VERSION, SCORE_DECIMALS, all_signs
 from longderm.imaging.quality_model import LESION_RAMPS, PHOTO_RAMPS, ErrorModel, badness
 from longderm.imaging.quality_signs import lesion_signs, photo_signs
 from longderm.models import Release, load_release
@@ -89,8 +89,8 @@ def fit_release(copies: Copies) -> dict[str, Any]:
 
     alone = copies.badness[:, : len(PHOTO_RAMPS)]
     return {
-        "with_lesion": fit_error_model(copies.badness, copies.error, copies.series()),
-        "photo_alone": fit_error_model(alone, copies.error, copies.series()),
+        "with_lesion": fit_error_model(copies.badness, copies.error, copies.series(), PHOTO_RAMPS + LESION_RAMPS),
+        "photo_alone": fit_error_model(alone, copies.error, copies.series(), PHOTO_RAMPS),
         "signs": [ramp.sign for ramp in PHOTO_RAMPS + LESION_RAMPS],
     }
 
@@ -149,7 +149,8 @@ def _leave_out(known: Copies, tried: Copies) -> dict[str, float]:
     result = {}
     for i, name in enumerate(DISTORTIONS):
         others, met = known.where(known.kind != i), tried.where(tried.kind == i)
-        config = {"with_lesion": fit_error_model(others.badness, others.error, others.series())}
+        ramps = PHOTO_RAMPS + LESION_RAMPS
+        config = {"with_lesion": fit_error_model(others.badness, others.error, others.series(), ramps)}
         result[name] = _spearman(expect(met, config), met.error)
     return result
 
@@ -176,8 +177,7 @@ def _copies_of(folder: Path, name: str, index: int, drawn_by: Release, seed: int
 
     def signs(of: Measured) -> Floats:
         seen = photo_signs(of.photo, of.artefacts) | lesion_signs(of.photo, of.outline, of.artefacts)
-        known = seen | {"confidence": of.outline.confidence, "longer_px": float(max(of.photo.shape))}
-        return badness(known, PHOTO_RAMPS + LESION_RAMPS)
+        return badness(all_signs(seen, of.photo, of.outline), PHOTO_RAMPS + LESION_RAMPS)
 
     as_it_is = signs(first)
     for kind, distortion in enumerate(DISTORTIONS):

@@ -10,7 +10,15 @@ import numpy as np
 
 from longderm.errors import RefusedError
 from longderm.imaging.artefacts import Artefacts, find_artefacts
-from longderm.imaging.quality_model import LESION_RAMPS, PHOTO_RAMPS, ErrorModel, badness
+from longderm.imaging.quality_model import (
+    BLUR_RAMP,
+    LESION_RAMPS,
+    PHOTO_RAMPS,
+    ErrorModel,
+    badness,
+    detail_px,
+    photo_ramps,
+)
 from longderm.imaging.quality_signs import lesion_signs, photo_signs
 from longderm.imaging.segmentation import Segmentation, segment
 from longderm.imaging.sight import MIN_SIDE_PX
@@ -18,7 +26,7 @@ from longderm.models import Release, load_release
 from longderm.photo import Photo
 
 #: The release that is used when none is given.
-DEFAULT_VERSION = "0.1.0"
+DEFAULT_VERSION = "0.2.0"
 
 #: What no distortion of the fit teaches costs a factor: (sign, value that costs nothing, value at which the photo is
 #: useless). Set by eye on photos of the ISIC 2018 training part.
@@ -65,7 +73,7 @@ def assess_quality(
     release = release if release is not None else load_release("quality", DEFAULT_VERSION)
     signs = photo_signs(photo, artefacts) | lesion_signs(photo, segmentation, artefacts)
     features = {name: round(value, 6) for name, value in signs.items()}
-    known = features | {"confidence": segmentation.confidence, "longer_px": float(max(photo.shape))}
+    known = all_signs(features, photo, segmentation)
     expected = expected_error(known, photo.meta.modality != "total_body", release)
     score = (1 - expected) ** 2
     for name, good, bad in _FACTORS:
@@ -76,23 +84,31 @@ def assess_quality(
     return Quality(round(score, SCORE_DECIMALS), reasons, expected, MappingProxyType(features))
 
 
+def all_signs(features: Mapping[str, float], photo: Photo, segmentation: Segmentation) -> dict[str, float]:
+    """What the error model reads: `features` (`photo_signs`, `lesion_signs`), confidence, and the photo's detail."""
+    longer_px = float(max(photo.shape))
+    detail = detail_px(longer_px, features["edge_blur"])
+    return {**features, "confidence": segmentation.confidence, "detail_px": detail, "longer_px": longer_px}
+
+
 def expected_error(signs: Mapping[str, float], close_up: bool, release: Release) -> float:
     """What a release expects of a photo with these signs, in [0, 1], four decimals.
 
     Raises RefusedError for a release that was fitted to other signs.
     """
-    if release.config["signs"] != [ramp.sign for ramp in PHOTO_RAMPS + LESION_RAMPS]:
+    of_photo = photo_ramps(release.config["signs"])
+    if of_photo is None:
         raise RefusedError(
             f"release {release.name} was fitted to other signs of quality; use the release of this version"
         )
-    ramps = PHOTO_RAMPS + LESION_RAMPS if close_up else PHOTO_RAMPS
+    ramps = of_photo + LESION_RAMPS if close_up else of_photo
     model = ErrorModel.from_config(release.config["with_lesion" if close_up else "photo_alone"])
     return round(float(model(badness(signs, ramps))), 4)
 
 
 def _reasons(photo: Photo, signs: Mapping[str, float], found: bool) -> tuple[str, ...]:
     """What is wrong, the worst first; of a lesion that is not found, nothing is told."""
-    ramps = PHOTO_RAMPS + LESION_RAMPS if found else PHOTO_RAMPS
+    ramps = (BLUR_RAMP, *PHOTO_RAMPS, *(LESION_RAMPS if found else ()))
     excess = {
         ramp.reason: ramp(signs[ramp.sign]) / ramp.named_from
         for ramp in ramps

@@ -7,7 +7,7 @@ its signs say so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Any
@@ -21,6 +21,8 @@ class Ramp:
     """How a sign turns into a badness: 0 at `good` and before, 1 at `bad`, on a log scale where `offset` is given.
 
     reason: what is told a reader from badness `named_from` on; None for a sign that explains nothing by itself.
+    cost: log-odds of error that a badness of 1 is taken to cost before any photo is seen, and `certainty`, how strongly
+    the fit is drawn to it: for what the fit cannot know.
     """
 
     sign: str
@@ -29,6 +31,8 @@ class Ramp:
     offset: float | None = None
     reason: str | None = None
     named_from: float = 0.35
+    cost: float = 1.0
+    certainty: float = 1.0
 
     def __call__(self, value: float) -> float:
         """Badness in [0, 1]."""
@@ -43,8 +47,7 @@ class Ramp:
 #: From the best to the worst that photos of ISIC 2018's training part and their distorted copies
 #: (`longderm.simulate.distortions`) show.
 PHOTO_RAMPS = (
-    Ramp("longer_px", 512.0, 16.0, 0.0),
-    Ramp("edge_blur", 0.5, 64.0, 0.3, "blurred", 0.5),
+    Ramp("detail_px", 512.0, 16.0, 0.0),
     Ramp("noise", 0.4, 120.0, 0.3, "noisy", 0.6),
     Ramp("seams", 1.0, 27.0, 0.2, "compressed too strongly", 0.65),
     Ramp("busy_fraction", 0.9, 0.005, 0.01),
@@ -58,14 +61,40 @@ PHOTO_RAMPS = (
     Ramp("corner_fraction", 0.25, 0.85, None, "dark corners or borders", 0.3),
     Ramp("skin_fraction", 0.7, 0.1, None, "colours are not those of skin", 0.4),
 )
+#: Told to readers alone: what it costs is in `detail_px` already.
+BLUR_RAMP = Ramp("edge_blur", 0.5, 64.0, 0.3, "blurred", 0.5)
 LESION_RAMPS = (
     Ramp("confidence", 0.95, 0.0, None, "the border of the lesion is doubtful", 0.45),
     Ramp("contrast", 50.0, 2.0, 1.0),
     Ramp("lesion_fraction", 0.9, 0.001, 0.003),
     Ramp("cut_share", 0.0, 0.6, 0.05),
-    Ramp("lost_fraction", 0.0, 1.0, 0.05, "the lesion is cut by the edge of the photo", 0.3),
+    # What was cut off cannot be measured, whatever else is seen; no other distortion tells of it.
+    Ramp("lost_fraction", 0.0, 1.0, 0.05, "the lesion is cut by the edge of the photo", 0.3, cost=2.0, certainty=10.0),
     Ramp("hidden_fraction", 0.0, 0.6, 0.02),
 )
+
+
+#: What photos were judged by in release 0.1.0: pixels and blur for themselves. It is read so still.
+_FIRST_PHOTO_RAMPS = (Ramp("longer_px", 512.0, 16.0, 0.0), BLUR_RAMP, *PHOTO_RAMPS[1:])
+
+
+def photo_ramps(signs: Sequence[str]) -> tuple[Ramp, ...] | None:
+    """The photo's ramps of a release that was fitted to `signs`, those of its lesion after them; None for others."""
+    for ramps in (PHOTO_RAMPS, _FIRST_PHOTO_RAMPS):
+        if list(signs) == [ramp.sign for ramp in ramps + LESION_RAMPS]:
+            return ramps
+    return None
+
+
+def detail_px(longer_px: float, edge_blur: float) -> float:
+    """How many pixels along its longer side a photo is worth: its own, or fewer where its edges are blurred.
+
+    A blurred photo shows no more than one of fewer pixels, and is measured as well; so the fit learns of the one from
+    the other. edge_blur: in 1/512 of the longer side; it counts as many pixels as are as far along their ramp as it.
+    """
+    pixels = PHOTO_RAMPS[0]
+    blurred = pixels.good * (pixels.bad / pixels.good) ** BLUR_RAMP(edge_blur)
+    return min(longer_px, float(blurred))
 
 
 def badness(signs: Mapping[str, float], ramps: tuple[Ramp, ...]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from longderm.imaging.quality_model import Ramp
+
 #: Units of the hidden layer: half bend upwards, half saturate.
 _UNITS = 16
 _STEPS, _RATE = 6000, 2e-2
 #: So many networks are fitted from different starts and joined: their mean ranks better than any of them.
 _NETWORKS = 4
-#: Weights are drawn towards a prior instead of towards nothing: every sign costs something, also one that no distortion
-#: of the training has moved. The prior's log-odds per badness, and how strongly it draws.
-_PRIOR, _PRIOR_PULL, _WEIGHT_PULL = 1.0, 3e-4, 1e-4
+#: Weights are drawn towards a prior (`Ramp.cost`) instead of towards nothing: every sign costs something, also one that
+#: no distortion of the training has moved. How strongly it draws.
+_PRIOR_PULL, _WEIGHT_PULL = 3e-4, 1e-4
 #: A further distorted copy should be expected to err more, by this much; and how much this counts.
-_STEP_MARGIN, _STEP_WEIGHT = 0.004, 10.0
+_STEP_MARGIN, _STEP_WEIGHT = 0.004, 12.0
 #: Errors are compared as square roots: small ones should be ranked as well.
 _LEAST_ERROR = 1e-4
 
@@ -28,18 +31,20 @@ def fit_error_model(
     badness: NDArray[np.float64],
     errors: NDArray[np.float64],
     series: NDArray[np.int64],
+    ramps: Sequence[Ramp],
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Config of an `ErrorModel` from badness (N, n), realised errors (N,) and `series` (S, L): rows of one photo that
-    get worse step by step. Seeded; the same on every machine up to the last digits, which are rounded away."""
+    """Config of an `ErrorModel` from badness (N, n) by n `ramps`, realised errors (N,) and `series` (S, L): rows of one
+    photo that get worse step by step. Seeded; the same on every machine up to the last digits, which are rounded away.
+    """
     x, y = (torch.tensor(part, dtype=torch.float32) for part in (badness, errors))
-    nets = [_fit(x, y, torch.tensor(series), seed * _NETWORKS + number) for number in range(_NETWORKS)]
+    nets = [_fit(x, y, torch.tensor(series), ramps, seed * _NETWORKS + number) for number in range(_NETWORKS)]
     return _config(nets)
 
 
-def _fit(x: Tensor, y: Tensor, steps: Tensor, seed: int) -> _Net:
+def _fit(x: Tensor, y: Tensor, steps: Tensor, ramps: Sequence[Ramp], seed: int) -> _Net:
     torch.manual_seed(seed)
-    net = _Net(x.shape[1])
+    net = _Net(ramps)
     optimiser = torch.optim.Adam(net.parameters(), lr=_RATE)
     for step in range(_STEPS):
         for group in optimiser.param_groups:
@@ -78,10 +83,12 @@ def _config(nets: list[_Net]) -> dict[str, Any]:
 class _Net(nn.Module):
     """`ErrorModel` with weights as exponentials, so that they stay above 0."""
 
-    def __init__(self, signs: int) -> None:
+    def __init__(self, ramps: Sequence[Ramp]) -> None:
         super().__init__()
-        self.direct = nn.Parameter(torch.full((signs,), float(np.log(_PRIOR))))
-        self.inner = nn.Parameter(0.5 * torch.randn(signs, _UNITS) - 2)
+        self.prior = torch.tensor([ramp.cost for ramp in ramps]).log()
+        self.certainty = torch.tensor([ramp.certainty for ramp in ramps])
+        self.direct = nn.Parameter(self.prior.clone())
+        self.inner = nn.Parameter(0.5 * torch.randn(len(ramps), _UNITS) - 2)
         self.bias = nn.Parameter(torch.randn(_UNITS))
         self.outer = nn.Parameter(0.3 * torch.randn(_UNITS) - 1)
         self.offset = nn.Parameter(torch.tensor(-3.0))
@@ -93,5 +100,5 @@ class _Net(nn.Module):
         return torch.sigmoid(self.offset + x @ self.direct.exp() + bent @ self.outer.exp())
 
     def pull(self) -> Tensor:
-        towards_prior = (self.direct - float(np.log(_PRIOR))).square().mean()
+        towards_prior = (self.certainty * (self.direct - self.prior).square()).mean()
         return _PRIOR_PULL * towards_prior + _WEIGHT_PULL * self.inner.exp().mean()

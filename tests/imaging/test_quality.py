@@ -129,7 +129,16 @@ def test_the_score_does_not_depend_on_threads_of_opencv():
 
 
 def test_a_release_fitted_to_other_signs_is_refused():
-    release = load_release("quality", "0.1.0")
+    release = load_release("quality", "0.2.0")
     other = replace(release, config=release.config | {"signs": release.config["signs"][::-1]})
     with pytest.raises(RefusedError, match="other signs"):
         assess_quality(Photo.from_array(paint()[0]), release=other)
+
+
+def test_the_first_release_judges_as_it_always_did():
+    first = load_release("quality", "0.1.0")
+    sharp, blurred = paint()[0], cv2.GaussianBlur(paint()[0], (0, 0), 6)
+    # As the version that it was released with said.
+    for pixels, score, expected in ((sharp, 0.97, 0.0175), (blurred, 0.85, 0.0768)):
+        judged = assess_quality(Photo.from_array(pixels), release=first)
+        assert (judged.score, judged.expected_error) == (score, expected)

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longderm.imaging.quality_model import LESION_RAMPS, PHOTO_RAMPS, ErrorModel, Ramp, badness
+from longderm.imaging.quality_model import BLUR_RAMP, LESION_RAMPS, PHOTO_RAMPS, ErrorModel, Ramp, badness, detail_px
 from longderm.models import load_release
 
 RAMPS = PHOTO_RAMPS + LESION_RAMPS
-CONFIG = load_release("quality", "0.1.0").config
+CONFIG = load_release("quality", "0.2.0").config
 SIGNS = st.lists(st.floats(0, 1.5), min_size=len(RAMPS), max_size=len(RAMPS)).map(np.array)
 
 
@@ -49,6 +49,15 @@ def test_a_ramp_is_0_at_good_and_1_at_bad():
     for ramp in RAMPS:
         assert ramp(ramp.good) == 0
         assert ramp(ramp.bad) == pytest.approx(1)
+
+
+def test_a_blurred_photo_is_worth_as_many_pixels_as_are_as_bad():
+    pixels = PHOTO_RAMPS[0]
+    assert detail_px(400.0, 0.0) == 400, "a sharp photo has its own"
+    assert detail_px(4000.0, 20.0) == detail_px(512.0, 20.0), "more pixels do not help it"
+    for edge_blur in (1.0, 8.0, 30.0):
+        assert pixels(detail_px(4000.0, edge_blur)) == pytest.approx(BLUR_RAMP(edge_blur))
+    assert detail_px(20.0, 8.0) == 20, "a small photo is not made larger"
 
 
 def test_badness_is_in_the_order_of_the_ramps():
