@@ -27,6 +27,8 @@ from longderm.simulate.distortions import DISTORTIONS, LEVELS, distort
 from longderm.threads import one_thread
 
 _RESAMPLES = 500
+#: What the model with a lesion reads, in its order.
+_RAMPS = PHOTO_RAMPS + LESION_RAMPS
 Floats = NDArray[np.float64]
 
 
@@ -89,9 +91,9 @@ def fit_release(copies: Copies) -> dict[str, Any]:
 
     alone = copies.badness[:, : len(PHOTO_RAMPS)]
     return {
-        "with_lesion": fit_error_model(copies.badness, copies.error, copies.series(), PHOTO_RAMPS + LESION_RAMPS),
+        "with_lesion": fit_error_model(copies.badness, copies.error, copies.series(), _RAMPS),
         "photo_alone": fit_error_model(alone, copies.error, copies.series(), PHOTO_RAMPS),
-        "signs": [ramp.sign for ramp in PHOTO_RAMPS + LESION_RAMPS],
+        "signs": [ramp.sign for ramp in _RAMPS],
     }
 
 
@@ -149,8 +151,7 @@ def _leave_out(known: Copies, tried: Copies) -> dict[str, float]:
     result = {}
     for i, name in enumerate(DISTORTIONS):
         others, met = known.where(known.kind != i), tried.where(tried.kind == i)
-        ramps = PHOTO_RAMPS + LESION_RAMPS
-        config = {"with_lesion": fit_error_model(others.badness, others.error, others.series(), ramps)}
+        config = {"with_lesion": fit_error_model(others.badness, others.error, others.series(), _RAMPS)}
         result[name] = _spearman(expect(met, config), met.error)
     return result
 
@@ -177,7 +178,7 @@ def _copies_of(folder: Path, name: str, index: int, drawn_by: Release, seed: int
 
     def signs(of: Measured) -> Floats:
         seen = photo_signs(of.photo, of.artefacts) | lesion_signs(of.photo, of.outline, of.artefacts)
-        return badness(all_signs(seen, of.photo, of.outline), PHOTO_RAMPS + LESION_RAMPS)
+        return badness(all_signs(seen, of.photo, of.outline), _RAMPS)
 
     as_it_is = signs(first)
     for kind, distortion in enumerate(DISTORTIONS):

@@ -21,8 +21,8 @@ class Ramp:
     """How a sign turns into a badness: 0 at `good` and before, 1 at `bad`, on a log scale where `offset` is given.
 
     reason: what is told a reader from badness `named_from` on; None for a sign that explains nothing by itself.
-    cost: log-odds of error that a badness of 1 is taken to cost before any photo is seen, and `certainty`, how strongly
-    the fit is drawn to it: for what the fit cannot know.
+    cost: log-odds of error that a badness of 1 is taken to cost before any photo is seen; certainty: how strongly the
+    fit is drawn to it, 1 as to all others: for what the fit cannot know.
     """
 
     sign: str
@@ -79,7 +79,8 @@ _FIRST_PHOTO_RAMPS = (Ramp("longer_px", 512.0, 16.0, 0.0), BLUR_RAMP, *PHOTO_RAM
 
 
 def photo_ramps(signs: Sequence[str]) -> tuple[Ramp, ...] | None:
-    """The photo's ramps of a release that was fitted to `signs`, those of its lesion after them; None for others."""
+    """The ramps of what needs no outline, of a release fitted to `signs` (theirs and then the lesion's); None for
+    signs of no release."""
     for ramps in (PHOTO_RAMPS, _FIRST_PHOTO_RAMPS):
         if list(signs) == [ramp.sign for ramp in ramps + LESION_RAMPS]:
             return ramps
@@ -90,7 +91,8 @@ def detail_px(longer_px: float, edge_blur: float) -> float:
     """How many pixels along its longer side a photo is worth: its own, or fewer where its edges are blurred.
 
     A blurred photo shows no more than one of fewer pixels, and is measured as well; so the fit learns of the one from
-    the other. edge_blur: in 1/512 of the longer side; it counts as many pixels as are as far along their ramp as it.
+    the other. longer_px: pixels; edge_blur: standard deviation in 1/512 of the longer side, which counts as the pixels
+    that are as far along their ramp as it is along its own, 16 to 512.
     """
     pixels = PHOTO_RAMPS[0]
     blurred = pixels.good * (pixels.bad / pixels.good) ** BLUR_RAMP(edge_blur)
