@@ -16,6 +16,7 @@ from typing import Any
 
 from longderm.bench.change_measuring import measure_row, rescored
 from longderm.bench.change_pairs import ChangeSpec, plan, usable_photos
+from longderm.bench.change_reliability import PICTURE, write_diagram
 from longderm.bench.change_report import print_table, report
 from longderm.bench.processes import one_thread_processes
 from longderm.bench.registration_pairs import checked_folder
@@ -87,8 +88,10 @@ def run(
                 print(f"{len(rows)} of {len(specs)} pairs", flush=True)
             if minutes and time.monotonic() - started > 60 * minutes:
                 break
-    figures = report([rescored(row, chosen, out / CROPS) for row in sorted(rows, key=lambda row: row["name"])])
+    judged = [rescored(row, chosen, out / CROPS) for row in sorted(rows, key=lambda row: row["name"])]
+    figures = report(judged)
     print_table(figures)
+    write_diagram(out / PICTURE, [row for row in judged if row["refused"] is None], chosen.name)
     usable = {"with_structure": len(structured), "left_out": left_out}
     return figures | {"run": described, "release": chosen.name, "photos": usable, "planned": len(specs)}
 

@@ -52,6 +52,7 @@ def measure_row(spec: ChangeSpec, folder: Path, split: str, release: Release, cr
             "photo": pair.photo,
             "changed": spec.changed,
             "size": round(pair.size, 4),
+            "asymmetry_moved": None if pair.asymmetry_moved is None else [round(m, 4) for m in pair.asymmetry_moved],
         }
         return row | compare(pair, release, None if crops_to is None else crops_to / f"{spec.name}.png")
 
@@ -85,7 +86,7 @@ def compare(pair: ChangePair, release: Release, crops_to: Path | None = None) ->
         "refused": None,
         "withheld": withheld_by(change, facts),
         "score": change.score,
-        "named_reason": change.named_reason,
+        "named_reasons": list(change.named_reasons),
         "p_value": change.p_value,
         "model": release.digest,
         "observations": {o.measure: round(o.value, _DECIMALS) for o in observations_of(change)},
@@ -146,7 +147,7 @@ def rescored(row: Row, release: Release, crops_from: Path) -> Row:
         appearance = compare_appearance(crops, network)
         observed[APPEARANCE] = round(appearance.difference, _DECIMALS)
         exceeds = to_delta(appearance.observation, model).exceeds_mdc
-        row = row | {"named_reason": appearance.named_reason if exceeds else None}
+        row = row | {"named_reasons": list(appearance.named_reasons) if exceeds else []}
         if where.any():
             # The crop's pixels are as good as the photo's: all is told in shares of the lesion.
             diameter = 2.0 * math.sqrt(max(1, int(crops.baseline_lesion.sum())) / math.pi)

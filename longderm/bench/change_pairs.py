@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.bench.change_camera import ALONE, Conditions, draw_camera, draw_conditions, photograph, with_one
+from longderm.bench.change_symmetry import asymmetry_moved
 from longderm.bench.change_tissue import (
     Changed,
     Lesion,
@@ -116,7 +117,8 @@ class ChangeSpec:
 class ChangePair:
     """Two photos uint8 (H, W, 3) with the lesion's true masks, the true baseline-to-follow-up matrix, and the change.
 
-    photo: name of the photo; where: bool (H, W) on the baseline's grid, what changed; size: see `Changed`, 0 of none.
+    photo: name of the photo; where: bool (H, W) on the baseline's grid, what changed; size: see `Changed`, 0 of none;
+    asymmetry_moved: see `longderm.bench.change_symmetry`, None where the training's generator changed it.
     """
 
     photo: str
@@ -127,6 +129,7 @@ class ChangePair:
     matrix: Matrix
     where: NDArray[np.bool_]
     size: float
+    asymmetry_moved: tuple[float, float] | None = (0.0, 0.0)
 
 
 def plan(pairs: int, seed: int, rephotographed: int = 0) -> list[ChangeSpec]:
@@ -230,6 +233,7 @@ def _of_training(spec: ChangeSpec, name: str, host: Lesion) -> ChangePair:
         pair.matrix,
         pair.where,
         pair.size,
+        None if pair.changed else (0.0, 0.0),
     )
 
 
@@ -308,6 +312,7 @@ def _taken_twice(spec: ChangeSpec, name: str, host: Lesion, changed: Changed | N
         poses[1] @ inverse(poses[0]),
         seen(where, 0),
         0.0 if changed is None else changed.size,
+        (0.0, 0.0) if changed is None else asymmetry_moved(host, changed.lesion),
     )
 
 

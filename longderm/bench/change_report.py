@@ -11,20 +11,25 @@ from numpy.typing import NDArray
 
 from longderm.bench.change_baselines import BASELINES
 from longderm.bench.change_camera import ALONE
+from longderm.bench.change_figures import (
+    FALSE_ALARMS,
+    Figure,
+    baseline,
+    mean_of,
+    over_photos,
+    score,
+    share_of,
+    threshold,
+)
 from longderm.bench.change_pairs import ALONE_PREFIX, CALM, EXPANSION, OWN_PREFIX, STABLE, STRONG, WEAK
+from longderm.bench.change_reasons import reason_named, symmetry_named
+from longderm.bench.change_reliability import reliability
 from longderm.bench.rows import Row
-from longderm.bench.statistics import auroc, bootstrap_interval
+from longderm.bench.statistics import auroc
 
-#: Value, low and high end; the value alone where there is nothing to redraw.
-Figure = list[float]
-
-#: The false-alarm rate at which sensitivity is told.
-FALSE_ALARMS = 0.05
 #: The hottest point counts as inside up to this share of the diameter away: what an alignment leaves
 #: (`longderm.change.common_view.RESIDUAL_SHARE_OF_DIAMETER`).
 HOT_TOLERANCE = 0.02
-#: What changed in each stratum, in the words of `longderm.models.change_network.CHANGE_REASONS`.
-REASON_OF = {"growth": "size", "blotch": "colour", "colour": "colour", "lost": "structure"}
 #: p-values whose shares on stable pairs are held against their binomial 99% band.
 LEVELS = (0.05, 0.01)
 #: The score in the table, beside the baselines.
@@ -46,7 +51,9 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
         "over_best_baseline": _gain(scored, methods),
         "sensitivity_refused_as_missed": _with_refused(rows),
         "heat_map": _heat_map(scored),
-        "reason_named": _reason_named(scored),
+        "reason_named": reason_named(scored),
+        "symmetry_named": symmetry_named(scored),
+        "reliability": reliability(scored),
         "false_alarms_alone": _alone(scored),
         "p_values": _p_values([row for row in scored if row["stratum"] == STABLE]),
         "withheld_by_rules": dict(sorted(Counter(row["withheld"] for row in scored if row["withheld"]).items())),
@@ -54,34 +61,6 @@ def report(rows: Sequence[Row]) -> dict[str, Any]:
     }
     figures["misalignment_median_95th"] = _quantiles([row["misalignment"] for row in scored])
     return figures
-
-
-def score(row: Row) -> float:
-    """The released score of a row."""
-    return float(row["score"])
-
-
-def baseline(name: str) -> Callable[[Row], float]:
-    """What a baseline says of a row."""
-    return lambda row: float(row["baselines"][name])
-
-
-def threshold(stable: NDArray[np.float64]) -> float:
-    """A value above it is an alarm: at most FALSE_ALARMS of the stable ones are."""
-    return float(np.quantile(stable, 1.0 - FALSE_ALARMS, method="higher"))
-
-
-def over_photos(rows: Sequence[Row], statistic: Callable[[NDArray[np.intp]], float]) -> Figure | None:
-    """[value, low, high] of a statistic of row indices, photos redrawn with all their rows; None where undefined."""
-    photos: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        photos.setdefault(row["photo"], []).append(index)
-    groups = [np.array(photos[name], np.intp) for name in sorted(photos)]
-    value = statistic(np.arange(len(rows)))
-    if not groups or not np.isfinite(value):
-        return None
-    ends = bootstrap_interval(lambda drawn: statistic(np.concatenate([groups[i] for i in drawn])), len(groups))
-    return [round(float(value), 4), *(ends or [])]
 
 
 def _method(rows: Sequence[Row], value: Callable[[Row], float]) -> dict[str, Any]:
@@ -173,26 +152,6 @@ def _heat_map(scored: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _reason_named(scored: Sequence[Row]) -> dict[str, Any]:
-    """Of detected pairs whose release has a network: share of which it names the right reason, and of which none."""
-    stable = np.array([score(row) for row in scored if row["stratum"] == STABLE])
-    if not stable.size:
-        return {}
-    line = threshold(stable)
-    asked = [row for row in scored if "named_reason" in row and row["stratum"] in STRONG and score(row) > line]
-
-    def right(rows: Sequence[Row]) -> Figure | None:
-        named = np.array([row["named_reason"] == REASON_OF[row["stratum"].split()[0]] for row in rows], float)
-        return over_photos(rows, lambda index: _mean(named[index]))
-
-    return {
-        "detected": len(asked),
-        "right": right(asked),
-        "none_named": _share([row["named_reason"] is None for row in asked]),
-        "right_by_stratum": {name: right([row for row in asked if row["stratum"] == name]) for name in STRONG},
-    }
-
-
 def _alone(scored: Sequence[Row]) -> dict[str, Any]:
     """False alarms with one nuisance alone, and the rise over the same pairs without it."""
     stable = np.array([score(row) for row in scored if row["stratum"] == STABLE])
@@ -200,11 +159,11 @@ def _alone(scored: Sequence[Row]) -> dict[str, Any]:
         return {}
     line = threshold(stable)
     calm = {row["number"]: score(row) > line for row in scored if row["stratum"] == ALONE_PREFIX + CALM}
-    told: dict[str, Any] = {"pairs_without": len(calm), "rate_without": _share(list(calm.values())), "rise": {}}
+    told: dict[str, Any] = {"pairs_without": len(calm), "rate_without": share_of(list(calm.values())), "rise": {}}
     for name in ALONE:
         part = [r for r in scored if r["stratum"] == ALONE_PREFIX + name and r["number"] in calm]
         rise = np.array([float(score(row) > line) - float(calm[row["number"]]) for row in part])
-        told["rise"][name] = over_photos(part, lambda index, rise=rise: _mean(rise[index]))  # type: ignore[misc]
+        told["rise"][name] = over_photos(part, lambda index, rise=rise: mean_of(rise[index]))  # type: ignore[misc]
     return told
 
 
@@ -235,14 +194,6 @@ def _own(scored: Sequence[Row]) -> dict[str, Any]:
     return {"auroc": figures[0], "gap": gap}
 
 
-def _share(alarms: Sequence[bool]) -> float | None:
-    return round(float(np.mean(alarms)), 4) if alarms else None
-
-
-def _mean(values: NDArray[np.floating]) -> float:
-    return float(values.mean()) if values.size else float("nan")
-
-
 def _quantiles(values: Sequence[float]) -> list[float] | None:
     return [round(float(v), 4) for v in np.percentile(values, [50, 95])] if values else None
 
@@ -268,6 +219,8 @@ def print_table(figures: dict[str, Any]) -> None:
         "refused",
         "heat_map",
         "reason_named",
+        "symmetry_named",
+        "reliability",
         "false_alarms_alone",
         "p_values",
         "withheld_by_rules",

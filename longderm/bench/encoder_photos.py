@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from longderm.bench.change_camera import draw_camera, draw_conditions, photograph
+from longderm.bench.photo_tones import tone_class
 from longderm.bench.photos import names_of, pick
 from longderm.bench.rephotography import widen
 from longderm.bench.statistics import auroc, bootstrap_interval
-from longderm.change.crops import DARK_GREY
 from longderm.errors import SourceNotFoundError, UsageError
-from longderm.imaging.colour import srgb_to_linear
-from longderm.imaging.skin_tone import skin_tone
 from longderm.models.convolutional_encoder import ConvolutionalEncoder, fold_encoder
 from longderm.models.encoder import Encoder
 from longderm.models.vision_transformer import VisionTransformer
@@ -59,7 +57,7 @@ class Material:
 
     taken: the first and second photos; learned, probed: photos as they are, whose structures (N, K) `learned_labels`
     and `probed_labels` tell; both empty where the folder's index does not tell; tones: class of the skin beside the
-    lesion on the photo that was taken twice, by its typology angle (`longderm.imaging.skin_tone.ITA_BINS`).
+    lesion on the photo that was taken twice (`photo_tones`).
     """
 
     taken: tuple[Tensor, Tensor]
@@ -97,7 +95,7 @@ def gather(encoder: Encoder, folder: Path, split: str, limit: int, seed: int) ->
         (_crops(encoder, [pair[0] for pair in pairs]), _crops(encoder, [pair[1] for pair in pairs])),
         *plain(learned if probed else []),
         *plain(probed if learned else []),
-        tuple(_tone(folder, name) for name in names),
+        tuple(tone_class(folder, name) for name in names),
     )
 
 
@@ -228,21 +226,6 @@ def _read(folder: Path, name: str) -> NDArray[np.uint8]:
         raise SourceNotFoundError(f"{path.name} cannot be read as an image")
     size = _SIZE[::-1] if image.shape[0] == image.shape[1] else image.shape[1::-1]
     return np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)[..., ::-1])
-
-
-def _tone(folder: Path, name: str) -> str:
-    """Class of the skin outside the expert's outline, in the photo's own colours; "unknown" where too little shows."""
-    import cv2
-
-    photo = _read(folder, name)
-    path = sorted((folder / "masks").glob(f"{name}*"))[0]
-    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if mask is None:
-        raise SourceNotFoundError(f"mask {path.name} cannot be read; it must be a PNG")
-    lesion = cv2.resize((mask > 0).astype(np.uint8), photo.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-    # Beyond the round view of an eyepiece nothing is skin.
-    tone = skin_tone(srgb_to_linear(photo), ~lesion & (photo.max(axis=2) > DARK_GREY))
-    return "unknown" if tone is None else tone.ita_class
 
 
 def _crops(encoder: Encoder, photos: Sequence[NDArray[np.uint8]]) -> Tensor:

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from longderm.bench.change_pairs import OWN_PREFIX, STABLE, STRONG, WEAK, ChangeSpec, pair_of_photo, usable_photos
-from longderm.bench.noise_report import report, write_card
+from longderm.bench.noise_report import report
 from longderm.bench.processes import one_thread_processes
 from longderm.bench.rows import Row
 from longderm.change.calibration import fit_release
+from longderm.change.card import write_change_card
 from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of, to_delta
 from longderm.change.familiar import fit_range, levels_of
 from longderm.errors import SourceNotFoundError, UsageError
@@ -51,7 +52,7 @@ CHANGES = (*STRONG, *WEAK)
 #: Where a pair comes from.
 SIMULATED, REPHOTOGRAPHED = "simulated", "rephotographed"
 #: What a release's config keeps of how its network was trained, for its card.
-TOLD_OF_NETWORK = ("training", "held_out", "photos", "simulated_photos", "parameters")
+TOLD_OF_NETWORK = ("training", "earlier", "held_out", "photos", "simulated_photos", "parameters")
 #: Folder of the aligned crops of every pair.
 CROPS = "crops"
 
@@ -113,7 +114,7 @@ def run(
         shutil.copyfile(Path(network) / CHANGE_WEIGHTS_FILE, folder / CHANGE_WEIGHTS_FILE)
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (folder / "figures.json").write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
-    write_card(folder / "card.md", release, command, config, figures)
+    write_change_card(folder, release, config, figures)
     write_hashes(folder)
     for name, value in figures.items():
         print(f"{name:<32} {value}")

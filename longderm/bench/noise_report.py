@@ -1,18 +1,15 @@
-"""What `longderm bench noise` reports on held-out simulated patients, and the card of the release it writes."""
+"""What `longderm bench noise` reports on held-out simulated patients."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from longderm.bench.rows import Row
 from longderm.bench.statistics import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, auroc
-from longderm.change.calibration import SIZE_SHARE_MAX
-from longderm.change.familiar import LEVELS
 
 Statistic = Callable[[Sequence[Row]], float]
 
@@ -94,113 +91,3 @@ def _with_interval(rows: Sequence[Row], statistic: Statistic, samples: int) -> l
         redrawn.append(statistic(drawn))
     low, high = np.nanpercentile(redrawn, [2.5, 97.5])
     return [round(value, 3), round(float(low), 3), round(float(high), 3)]
-
-
-def write_card(path: Path, version: str, command: str, config: dict[str, Any], figures: dict[str, Any]) -> None:
-    """Write the release's card."""
-    noise = [
-        f"| {name} | {n['unit']} | {n['centre']:.3f} | {n['spread']:.3f} | {n['mdc']:.3f} | "
-        f"{config['weights'].get(name, 0.0):.2f} |"
-        for name, n in sorted(config["noise"].items())
-    ]
-    lines = [
-        f"# change/{version}",
-        "",
-        "**Synthetic.** Every number of this release was fitted on simulated patients and, where its command names",
-        "photos, on real ones (ISIC 2018 challenge, CC0; Codella et al., arXiv 1902.03368) that were taken twice",
-        "in software. It has not been calibrated on, or compared with, serial photos of a clinic: p-values hold for",
-        "pairs like these and for no others. It advises a clinician and is no diagnosis.",
-        "",
-        "## What it holds",
-        "",
-        "`config.json`: the noise of each measured difference over stable pairs (all nuisances on: pose, light,",
-        "device, hair, gel, blur, tanning), the 95% minimal detectable change (MDC), its weights, and scores of",
-        f"{len(config['calibration_scores'])} stable pairs (one per patient or photo; simulated ones beside photos",
-        f"only where that makes p-values larger) for the conformal p-value, and `alpha` = {config['alpha']}.",
-        "",
-        "Score = logistic(bias + sum of weight x evidence), evidence = d^2 / (d^2 + 9), d = difference in standard",
-        "deviations of the noise; a network's log odds are evidence as they stand. No weight is negative; size",
-        f"carries at most {100 * SIZE_SHARE_MAX:.0f}% of all.",
-        "",
-        "| difference | unit | centre | SD | MDC | weight |",
-        "|---|---|---|---|---|---|",
-        *noise,
-        "",
-        *_network_lines(config.get("network")),
-        *_evolution_lines(config.get("evolution")),
-        *_range_lines(config.get("in_distribution")),
-        "## Figures on other patients, simulated unless said otherwise [value, 95% interval over patients]",
-        "",
-        *(f"- {name}: {value}" for name, value in figures.items()),
-        "",
-        "Changed lesions are drawn more often than in a clinic; none of these figures depends on their share.",
-        "",
-        f"Made by `{command}`.",
-        "",
-        "Licence: Apache-2.0.",
-    ]
-    path.write_text("\n".join(lines) + "\n")
-
-
-def _network_lines(network: dict[str, Any] | None) -> list[str]:
-    """What the card says of the network that compares both photos; nothing of a release without one."""
-    if network is None:
-        return []
-    trained, held = network["training"], network["held_out"]
-    inside = f"{100 * held['held_hottest_inside']:.0f}%"
-    told = f"--passes {trained['passes']} --seed {trained['seed']} --threads 1"
-    start = trained.get("start")
-    begun = f" --start EARLIER`, EARLIER with the weights of SHA-256 {start[:8]};" if start else "`;"
-    return [
-        "## The network",
-        "",
-        "`appearance` is the answer of a siamese network (`network.safetensors`, trained from scratch, "
-        f"{network['parameters'] / 1e6:.2f} million",
-        "parameters) that compares both aligned crops: its mean log odds over four views, plus 8. Trained on",
-        f"pairs made of {network['photos']} photos (split train of the ISIC 2018 challenge, CC0) and "
-        f"{network.get('simulated_photos', 0)} simulated ones, each taken twice in",
-        "software, half of them changed in between by painting. It has seen no lesion that truly changed.",
-        f"`longderm train change FOLDER --out OUT {told}{begun}",
-        f"on pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes too; hottest",
-        f"place inside the change in {inside}. The heat map is its chance that a place changed.",
-        "",
-    ]
-
-
-def _evolution_lines(head: dict[str, Any] | None) -> list[str]:
-    """What the card says of the score of melanoma-like evolution; nothing of a release without one."""
-    if head is None:
-        return []
-    source = head["source"]
-    weights = sorted(head["weights"].items(), key=lambda known: (-abs(known[1]), known[0]))
-    return [
-        "## Melanoma-like evolution",
-        "",
-        "`evolution`: a logistic on the differences in units of their MDC, fitted on three visits each of "
-        f"{source['lesions']}",
-        f"**simulated** lesions (seed {source['seed']}; distributions frozen, SHA-256 {source['distributions'][:8]}), "
-        "half of them melanomas.",
-        "It is no probability for a patient, has seen no melanoma, and says of a pair only how it would rank among",
-        "simulated ones. Largest weights: " + ", ".join(f"{name} {value:.2f}" for name, value in weights[:6]) + ".",
-        "",
-    ]
-
-
-def _range_lines(within: dict[str, Any] | None) -> list[str]:
-    """What photos the release was calibrated on, as the card says it."""
-    if within is None:
-        return ["It states no range of photos that it was calibrated on: results carry a caveat that says so.", ""]
-    days = within["interval_days"]
-    return [
-        "## What it was calibrated on",
-        "",
-        "`in_distribution`: a photo lies as far out as its farthest level, in robust SDs of the photos of the fit.",
-        f"Of {within['pairs']} calibration pairs 99% lie within {within['unusual']:.1f} (beyond it a result carries a",
-        f"caveat) and all within {within['far']:.1f} (beyond it a result is withheld)."
-        + (f" Dated pairs were {days[0]} to {days[1]} days apart." if days else ""),
-        "",
-        "| level | median [Lab] | SD |",
-        "|---|---|---|",
-        *(f"| {LEVELS[name]} | {v['median']:.1f} | {v['spread']:.1f} |" for name, v in within["levels"].items()),
-        "",
-    ]

@@ -31,7 +31,10 @@ _TOLD_EVERY = 50
 
 @dataclass(frozen=True)
 class SeriesSpec:
-    """One lesion to simulate (see `longderm.simulate.series.draw_monitored`); `stratum` is what it is reported as."""
+    """One lesion to simulate (see `longderm.simulate.series.draw_monitored`); `stratum` is what it is reported as.
+
+    skin: Fitzpatrick's type, 1 to 6, that the lesion lies on instead of the patient's; 0: the patient's.
+    """
 
     stratum: str
     seed: int
@@ -39,11 +42,12 @@ class SeriesSpec:
     kind: str
     visits: int
     at_rest: bool = False
+    skin: int = 0
 
     @property
     def name(self) -> str:
         """Names the row."""
-        return f"{self.stratum}-{self.seed}-{self.index}"
+        return f"{self.stratum}-{self.seed}-{self.index}" + (f"-skin{self.skin}" if self.skin else "")
 
 
 def measured_rows(
@@ -93,6 +97,7 @@ def measure_series(spec: SeriesSpec, release: Release) -> Row:
     """
     with one_thread():
         plan = draw_monitored(spec.seed, spec.index, spec.kind, spec.visits, at_rest=spec.at_rest)
+        plan = replace(plan, skin=spec.skin or plan.skin)
         history = plan.lesions[0].history
         row: Row = asdict(spec) | {
             "name": spec.name,

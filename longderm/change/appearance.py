@@ -42,8 +42,8 @@ class Appearance:
     """The network's answer to a pair.
 
     difference: 0 to 16, its mean log odds of a change plus NOTHING_LOG_ODDS: 8 is as likely as not; where: chance that
-    a place changed, float32 (S / 8, S / 8) on the grid of the crops; reasons: chance of each of CHANGE_REASONS, given
-    that something changed.
+    a place changed, float32 (S / 8, S / 8) on the grid of the crops; reasons: chance of each reason that the network
+    knows (of CHANGE_REASONS), given that something changed.
     """
 
     difference: float
@@ -56,10 +56,10 @@ class Appearance:
         return Observation(APPEARANCE, self.difference)
 
     @property
-    def named_reason(self) -> str | None:
-        """The likeliest of CHANGE_REASONS; None where none is likelier than not."""
-        likeliest = max(self.reasons, key=lambda name: self.reasons[name])
-        return likeliest if self.reasons[likeliest] > _NAMED_FROM else None
+    def named_reasons(self) -> tuple[str, ...]:
+        """The reasons that are likelier than not, the likeliest first."""
+        ranked = sorted(self.reasons, key=lambda name: (-self.reasons[name], name))
+        return tuple(name for name in ranked if self.reasons[name] > _NAMED_FROM)
 
 
 def appearance_network(release: Release) -> ChangeNetwork | None:
@@ -76,7 +76,7 @@ def compare_appearance(
     """
     import torch
 
-    from longderm.models.change_network import CHANGE_REASONS, encode_interval
+    from longderm.models.change_network import encode_interval
     from longderm.models.lesion_network import normalise
 
     shown = [torch.from_numpy(picture) for picture in in_one_light(crops, dark_corners_left_out)]
@@ -88,7 +88,8 @@ def compare_appearance(
         where = torch.stack(back).mean(dim=0).numpy()
         logit = float(logits.change.mean())
         reasons = torch.sigmoid(logits.reasons).mean(dim=0).tolist()
-    told = {name: round(float(value), 4) for name, value in zip(CHANGE_REASONS, reasons, strict=True)}
+    known = network.architecture.reasons
+    told = {name: round(float(value), 4) for name, value in zip(known, reasons, strict=True)}
     difference = float(np.clip(logit + NOTHING_LOG_ODDS, 0.0, 2.0 * NOTHING_LOG_ODDS))
     return Appearance(difference, np.asarray(where, np.float32), told)
 

@@ -40,7 +40,8 @@ class Change:
     heatmap: float32 (H, W) on the baseline's native grid, NaN outside of what both photos show; area_change_percent:
     in the frame of the alignment; area_change_mm2: None without a scale in both photos; model: the release that scored
     it; heatmap_unit: PROBABILITY, the chance that a place changed, of a release with a network, else LAB, the colour
-    difference; named_reason: what the network would name as changed ("size", "colour", "structure"), None if nothing.
+    difference; named_reasons: what the network would name as changed ("size", "colour", "structure", "symmetry"), the
+    likeliest first.
     """
 
     score: float | None
@@ -52,4 +53,4 @@ class Change:
     area_change_mm2: float | None
     model: str
     heatmap_unit: str | None = None
-    named_reason: str | None = None
+    named_reasons: tuple[str, ...] = ()

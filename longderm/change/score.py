@@ -94,14 +94,14 @@ def score_change(
     view = build_common_view(baseline, followup, matrix, drawn, whole=network is None, artefacts=hidden)
     model = NoiseModel.from_config(used.config)
     observations = observe(taken, compare_maps(view), scale_of(matrix))
-    named = None
+    named: tuple[str, ...] = ()
     if network is None:
         heat, unit = heat_map(view, baseline.shape), LAB
     else:
         crops = cut_crops((baseline.pixels, followup.pixels), drawn, matrix)
         appearance = compare_appearance(crops, network, interval_days)
         observations.append(appearance.observation)
-        named = appearance.named_reason
+        named = appearance.named_reasons
         heat, unit = place_heat(appearance.where, crops, baseline.shape), PROBABILITY
     score = score_of(observations, model) if model.weights else None
     size_mm = _size_in_mm(taken, photos, model)
@@ -109,9 +109,11 @@ def score_change(
     by_name = {delta.measure: delta for delta in deltas}
     above = [sentence(d) for d in sorted(deltas, key=_by_excess) if d.exceeds_mdc]
     # What changed is asked only where something did.
-    named = named if APPEARANCE in by_name and by_name[APPEARANCE].exceeds_mdc else None
-    if named is not None:
-        above.append(f"to the network it looks most like a change of {named}")
+    named = named if APPEARANCE in by_name and by_name[APPEARANCE].exceeds_mdc else ()
+    if named:
+        *others, last = named
+        told = f"{', '.join(others)} and {last}" if others else last
+        above.append(f"to the network it looks most like a change of {told}")
     if not view.skin_known:
         above.append("colour not compared: too little skin around the lesion is seen in both photos")
     if score is None:
@@ -126,7 +128,7 @@ def score_change(
         area_change_mm2=by_name["area_mm2"].delta if "area_mm2" in by_name else None,
         model=used.name,
         heatmap_unit=unit,
-        named_reason=named,
+        named_reasons=named,
     )
 
 

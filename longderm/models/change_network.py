@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +23,11 @@ from longderm.errors import RefusedError
 CHANGE_STRIDE_PX = 16
 #: The where-map has one value for so many pixels of the crop, each way.
 WHERE_STRIDE_PX = 8
-#: What a change may be of, in the order of the reasons' logits; groups of the measured differences.
-CHANGE_REASONS = ("size", "colour", "structure")
+#: What a change may be of, in the order of the reasons' logits; groups of the measured differences. A change may be of
+#: several: one that grows to one side is of size and of symmetry.
+CHANGE_REASONS = ("size", "colour", "structure", "symmetry")
+#: What a network names whose config.json does not say it.
+_FORMER_REASONS = CHANGE_REASONS[:3]
 #: Weights of a change network, beside the config.json that holds its architecture.
 CHANGE_WEIGHTS_FILE = "network.safetensors"
 #: Days between visits enter as their logarithm over that of two years.
@@ -36,23 +39,26 @@ class ChangeArchitecture:
     """Channels and blocks of a change network.
 
     widths: channels of the encoder at 1/2, 1/4, 1/8 and 1/16 of the input; blocks: residual blocks at the last three;
-    compared: channels after the comparison at 1/4, 1/8 and 1/16.
+    compared: channels after the comparison at 1/4, 1/8 and 1/16; reasons: what it names, of CHANGE_REASONS.
     """
 
     widths: tuple[int, int, int, int] = (24, 48, 96, 160)
     blocks: tuple[int, int, int] = (1, 2, 2)
     compared: tuple[int, int, int] = (32, 64, 96)
+    reasons: tuple[str, ...] = CHANGE_REASONS
 
 
 class ChangeLogits(NamedTuple):
     """What the network says of a batch, as logits.
 
-    change: (B,); where: (B, 1, S / 8, S / 8); reasons: (B, 3), what changed if anything did (CHANGE_REASONS).
+    change: (B,); where: (B, 1, S / 8, S / 8); reasons: (B, R), what changed if anything did, as the architecture names
+    them; summary: (B, F), what the reasons are told from.
     """
 
     change: Tensor
     where: Tensor
     reasons: Tensor
+    summary: Tensor
 
 
 class ChangeNetwork(nn.Module):
@@ -78,7 +84,7 @@ class ChangeNetwork(nn.Module):
         summary = 2 * compared[1] + compared[2] + 1
         self.drop = nn.Dropout(0.2)
         self.change = nn.Sequential(nn.Linear(summary + 2, 64), nn.ReLU(), nn.Linear(64, 1))
-        self.reasons = nn.Linear(summary, len(CHANGE_REASONS))
+        self.reasons = nn.Linear(summary, len(shape.reasons))
 
     def forward(self, baseline: Tensor, followup: Tensor, interval: Tensor) -> ChangeLogits:
         """Crops float (B, 3, S, S), normalised (see `normalise` of the lesion network), S a multiple of
@@ -100,7 +106,7 @@ class ChangeNetwork(nn.Module):
         parts = [joined.mean(dim=(2, 3)), joined.amax(dim=(2, 3)), sixteenth.mean(dim=(2, 3)), peak]
         summary = self.drop(torch.cat(parts, dim=1))
         change = self.change(torch.cat([summary, interval], dim=1))[:, 0]
-        return ChangeLogits(change, where, self.reasons(summary))
+        return ChangeLogits(change, where, self.reasons(summary), summary)
 
 
 def encode_interval(days: float | None) -> tuple[float, float]:
@@ -133,6 +139,7 @@ def read_change_network(folder: Path) -> ChangeNetwork:
 
     try:
         shape = json.loads((folder / "config.json").read_text())["network"]["architecture"]
+        shape = {"reasons": _FORMER_REASONS} | shape
         network = ChangeNetwork(ChangeArchitecture(**{key: tuple(value) for key, value in shape.items()}))
         loaded = load_file(folder / CHANGE_WEIGHTS_FILE)
         state = {
@@ -143,6 +150,20 @@ def read_change_network(folder: Path) -> ChangeNetwork:
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RefusedError(f"{CHANGE_WEIGHTS_FILE} does not fit its config.json; restore the release") from error
     return network.eval()
+
+
+def with_every_reason(network: ChangeNetwork) -> ChangeNetwork:
+    """The network with a logit for each of CHANGE_REASONS: those that it lacks are even (0) until they are trained."""
+    if network.architecture.reasons == CHANGE_REASONS:
+        return network
+    whole = ChangeNetwork(replace(network.architecture, reasons=CHANGE_REASONS))
+    state = network.state_dict()
+    for name in ("reasons.weight", "reasons.bias"):
+        known = dict(zip(network.architecture.reasons, state[name], strict=True))
+        even = torch.zeros_like(state[name][0])
+        state[name] = torch.stack([known.get(reason, even) for reason in CHANGE_REASONS])
+    whole.load_state_dict(state)
+    return whole.train(network.training)
 
 
 def _convolved(before: int, after: int, stride: int = 1) -> nn.Sequential:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from longderm.errors import LongdermError, RefusedError
+from longderm.models.cards import without_front_matter
 from longderm.models.releases import problems_of, split_name
 
 #: Kind -> the keys of its config.json, each tuple one way to be complete.
@@ -78,7 +79,7 @@ def check_release(folder: Path) -> str:
 def card_title(folder: Path) -> str | None:
     """The release's name that its card begins with, or None."""
     try:
-        lines = (folder / "card.md").read_text().splitlines()
+        lines = without_front_matter((folder / "card.md").read_text()).splitlines()
     except (OSError, UnicodeDecodeError):
         return None
     title = lines[0].removeprefix("# ").strip() if lines and lines[0].startswith("# ") else ""
@@ -91,7 +92,7 @@ def card_title(folder: Path) -> str | None:
 def card_summary(folder: Path) -> str:
     """The first paragraph of a release's card on one line, without its marks; empty where there is none."""
     try:
-        text = (folder / "card.md").read_text()
+        text = without_front_matter((folder / "card.md").read_text())
     except (OSError, UnicodeDecodeError):
         return ""
     paragraphs = [part for part in text.split("\n\n") if part.strip() and not part.startswith("#")]

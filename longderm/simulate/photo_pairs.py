@@ -48,7 +48,8 @@ class PhotoPair:
     baseline, followup: uint8 (H, W, 3); baseline_mask, followup_mask: bool (H, W); kind: of KINDS, "" where nothing
     changed; where: what changed, bool (H, W) on the baseline's grid; size: see KINDS, negative where time was turned
     round, 0 of none; matrix: float64 (3, 3), the similarity from baseline to follow-up pixels, which perspective and
-    bent skin leave true within a few hundredths of the lesion's diameter; interval_days.
+    bent skin leave true within a few hundredths of the lesion's diameter; interval_days; scenes: the canvas and the
+    lesion's mask on it at each visit, before any camera.
     """
 
     baseline: U8
@@ -60,6 +61,7 @@ class PhotoPair:
     size: float
     matrix: NDArray[np.float64]
     interval_days: int
+    scenes: tuple[tuple[U8, Mask], tuple[U8, Mask]]
 
     @property
     def changed(self) -> bool:
@@ -155,6 +157,7 @@ def draw_photo_pair(
         float(amount),
         np.asarray(matrix, np.float64),
         days,
+        (scenes[0], scenes[1]),
     )
 
 

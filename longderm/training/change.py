@@ -10,24 +10,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from longderm.change.crops import CROP_SIDE_PX
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.models.change_network import (
+    CHANGE_REASONS,
     CHANGE_STRIDE_PX,
     CHANGE_WEIGHTS_FILE,
     ChangeArchitecture,
     ChangeLogits,
     ChangeNetwork,
     read_change_network,
+    with_every_reason,
     write_change_network,
 )
 from longderm.models.lesion_network import normalise
 from longderm.models.precision import helps_bf16
 from longderm.models.releases import hash_file
 from longderm.training.change_batches import ChangeBatch, draw_change_batches, usable_examples
+from longderm.training.change_reasons import fit_reasons
 from longderm.training.examples import Example
 from longderm.training.run import describe_run, read_run, run_passes, start_run
 
@@ -38,6 +42,8 @@ _CHECK_EVERY, _CHECK_ROUNDS = 2, 3
 #: Seeds of held-out pairs lie apart from those of training; the photos are the same for every seed, so that a network
 #: that starts from another's weights is held against photos that neither has seen.
 _HELD_SEED, _HELD_PHOTOS_SEED = 7_000_003, 0
+#: ... and so do those of the pairs that the reasons are fitted to at the end.
+_REASONS_SEED = 5_000_011
 #: Simulated patients are others than those of benchmarks, which take seeds of a few digits.
 _SIMULATED_SEED = 9_203_000
 #: A run that starts from a trained network goes on at full size, with smaller steps.
@@ -48,10 +54,10 @@ _CONTINUED_SIDES_PX, _CONTINUED_RATE = (CROP_SIDE_PX,), 1e-3
 class ChangeSettings:
     """How a run goes. Two runs of the same settings on the same kind of machine give the same weights.
 
-    passes: over the photos; rounds: pairs of each photo in a pass; sides_px: sides of the crops, each for an equal
-    share of the passes; held_share: share of the train photos left out, to look at by the way; simulated_patients:
-    whose close-up photos are further lesions, 0 for none; start: SHA-256 of the weights it starts from, "" for drawn
-    ones.
+    passes: over the photos, 0 to fit the reasons alone; rounds: pairs of each photo in a pass; sides_px: sides of the
+    crops, each for an equal share of the passes; held_share: share of the train photos left out, to look at by the way;
+    simulated_patients: whose close-up photos are further lesions, 0 for none; start: SHA-256 of the weights it starts
+    from, "" for drawn ones.
     """
 
     seed: int = 0
@@ -76,7 +82,7 @@ def train_change(
     start: Path | None = None,
 ) -> dict[str, Any]:
     """Train the change network on pairs made over the "train" split of an ISIC-layout folder; go on where an earlier
-    call stopped.
+    call stopped. At the end the layer that names the reasons is fitted anew to what the network then sees.
 
     out: gets the checkpoint, the log and, at the end, `change` with weights and config; start: such a folder of an
     earlier run, whose network is trained on at full size. Raises SourceNotFoundError for a folder of another layout or
@@ -86,8 +92,11 @@ def train_change(
     from longderm.training.start import prepare_run, progress_bar
 
     trained, shape = None, ChangeArchitecture()
+    earlier: list[Any] = []
+    if start is None and not settings.passes:
+        raise UsageError("--passes 0 fits the reasons of a trained network: name its folder with --start")
     if start is not None:
-        trained, digest = _read_start(start)
+        trained, digest, earlier = _read_start(start)
         shape = trained.architecture
         settings = replace(settings, start=digest, sides_px=_CONTINUED_SIDES_PX, peak_rate=_CONTINUED_RATE)
     chosen, rows = prepare_run(folder, out, device, threads)
@@ -109,12 +118,18 @@ def train_change(
         network = train_network(
             lesions, settings, out, chosen, shape, held=held, ahead=threads != 1, progress=advance, start=trained
         )
+        say("fitting the reasons", 0)
+        pairs = lesions * settings.rounds
+        side_px, size = settings.sides_px[-1], settings.batch_size
+        drawn = draw_change_batches(pairs, side_px, size, _REASONS_SEED, settings.seed, ahead=threads != 1)
+        fit_reasons(network, drawn, look)
     target = out / "change"
     target.mkdir(exist_ok=True)
     figures = check_change(network, held, settings) if held else {}
     config = {
         "network": {"side_px": settings.sides_px[-1], "architecture": write_change_network(network.cpu(), target)},
         "training": asdict(settings),
+        "earlier": earlier,
         "held_out": figures,
         "photos": len(photos),
         "simulated_photos": len(lesions) - len(photos),
@@ -124,14 +139,19 @@ def train_change(
     return {"out": str(out), "network": str(target), "photos": len(photos)} | figures
 
 
-def _read_start(start: Path) -> tuple[ChangeNetwork, str]:
-    """The network of an earlier run, and the SHA-256 of its weights. Raises as `train_change` says."""
+def _read_start(start: Path) -> tuple[ChangeNetwork, str, list[Any]]:
+    """The network of an earlier run or of a release, with a logit for every reason, the SHA-256 of its weights, and the
+    settings of the runs that led to it, the first one first. Raises as `train_change` says."""
     weights = start / CHANGE_WEIGHTS_FILE
     if not weights.is_file():
         raise SourceNotFoundError(
             f'--start: no {CHANGE_WEIGHTS_FILE} there; give the folder "change" of an earlier run'
         )
-    return read_change_network(start), hash_file(weights)
+    network = with_every_reason(read_change_network(start))
+    config = json.loads((start / "config.json").read_text())
+    # A release keeps what is told of its network beside the architecture.
+    told = config if "training" in config else config["network"]
+    return network, hash_file(weights), [*told.get("earlier", []), *([told["training"]] if "training" in told else [])]
 
 
 def train_network(
@@ -159,6 +179,7 @@ def train_network(
     shape = architecture or ChangeArchitecture()
     run = start_run(lambda: ChangeNetwork(shape), settings, describe_run(settings, shape), device, out)
     if start is not None and not run.done_passes:
+        start = with_every_reason(start)
         run.network.load_state_dict(start.state_dict())
         run.average.load_state_dict(start.state_dict())
 
@@ -204,13 +225,12 @@ def change_loss(logits: ChangeLogits, batch: ChangeBatch) -> Tensor:
 
 @torch.no_grad()
 def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSettings) -> dict[str, float]:
-    """AUROC of changed against stable pairs of the training's own generator over held-out photos, and in how many of
-    the changed ones the where-map's hottest cell is one that changed. The same pairs at every call."""
-    from scipy.stats import mannwhitneyu
-
+    """AUROC of changed against stable pairs of the training's own generator over held-out photos, in how many of the
+    changed ones the where-map's hottest cell is one that changed, and AUROC of each reason among the changed ones. The
+    same pairs at every call."""
     network.eval()
     device = next(network.parameters()).device
-    scores, labels, hits = [], [], []
+    scores, labels, hits, reasons, truly = [], [], [], [], []
     size = min(settings.batch_size, len(held))
     for batch in draw_change_batches(held * _CHECK_ROUNDS, settings.sides_px[-1], size, _HELD_SEED, settings.seed):
         batch = batch.to(device)
@@ -219,12 +239,23 @@ def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSe
         labels.append(batch.changed.cpu().numpy() > 0)
         hottest = logits.where.flatten(1).argmax(dim=1, keepdim=True)
         hits.append((batch.where.flatten(1).gather(1, hottest)[:, 0] > 0)[batch.changed > 0].cpu().numpy())
-    score, changed = np.concatenate(scores).astype(np.float64), np.concatenate(labels)
-    # Mann and Whitney's count of changed pairs above stable ones, as a share.
-    both = int(changed.sum()) * int((~changed).sum())
-    value = float(mannwhitneyu(score[changed], score[~changed]).statistic) / both if both else float("nan")
+        reasons.append(logits.reasons.float().cpu().numpy()[labels[-1]])
+        truly.append(batch.reasons.cpu().numpy()[labels[-1]] > 0)
     hot = np.concatenate(hits)
+    told, true = np.concatenate(reasons), np.concatenate(truly)
     return {
-        "held_auroc": round(value, 4),
+        "held_auroc": _auroc(np.concatenate(scores), np.concatenate(labels)),
         "held_hottest_inside": round(float(hot.mean()), 4) if hot.size else float("nan"),
+    } | {
+        f"held_auroc_{name}": _auroc(told[:, number], true[:, CHANGE_REASONS.index(name)])
+        for number, name in enumerate(network.architecture.reasons)
     }
+
+
+def _auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Mann and Whitney's count of positive above other scores, as a share; NaN where there is only one kind."""
+    from scipy.stats import mannwhitneyu
+
+    both = int(positive.sum()) * int((~positive).sum())
+    high, low = score[positive].astype(np.float64), score[~positive].astype(np.float64)
+    return round(float(mannwhitneyu(high, low).statistic) / both, 4) if both else float("nan")

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from longderm.change.crops import Crops, cut_crops, in_one_light
-from longderm.models.change_network import CHANGE_REASONS, WHERE_STRIDE_PX, encode_interval
+from longderm.models.change_network import WHERE_STRIDE_PX, encode_interval
 from longderm.registration.warp import warp_to_baseline
-from longderm.simulate.photo_changes import KINDS, REASONS
 from longderm.simulate.photo_pairs import PhotoPair, cut_canvas, draw_photo_pair
 from longderm.training.ahead import in_order
+from longderm.training.change_reasons import reasons_of
 from longderm.training.examples import Example
 
 #: What our own alignment leaves on pairs taken twice in software (`longderm bench change`: misalignment, median 0.3%
@@ -33,7 +33,7 @@ _UNDATED_SHARE = 0.2
 @dataclass(frozen=True, eq=False)
 class ChangeBatch:
     """Pairs as tensors: baseline, followup uint8 (B, S, S, 3); where float32 (B, 1, S / 8, S / 8), share of each cell
-    that changed; changed float32 (B,); reasons float32 (B, 3); interval float32 (B, 2)."""
+    that changed; changed float32 (B,); reasons float32 (B, R), of `CHANGE_REASONS`; interval float32 (B, 2)."""
 
     baseline: Tensor
     followup: Tensor
@@ -140,13 +140,11 @@ def _is_cut(mask: NDArray[np.bool_]) -> bool:
 
 
 def _stack(shown: list[_Shown]) -> ChangeBatch:
-    reasons = [[float(one.pair.changed and REASONS[one.pair.kind] == r) for r in CHANGE_REASONS] for one in shown]
-    assert set(REASONS) == set(KINDS)
     return ChangeBatch(
         torch.from_numpy(np.stack([one.baseline for one in shown])),
         torch.from_numpy(np.stack([one.followup for one in shown])),
         torch.from_numpy(np.stack([one.where for one in shown]))[:, None],
         torch.tensor([float(one.pair.changed) for one in shown]),
-        torch.tensor(reasons),
+        torch.tensor([reasons_of(one.pair) for one in shown]),
         torch.tensor([one.interval for one in shown]),
     )

@@ -224,13 +224,28 @@ def test_the_report_tells_a_score_that_knows_from_baselines_that_guess():
 
 
 def test_the_named_reason_is_right_wrong_or_missing_by_what_was_changed():
-    named = {"growth": "size", "blotch": "colour", "colour": "structure", "lost": None}
+    named = {"growth": ["symmetry", "size"], "blotch": ["colour"], "colour": ["structure", "colour"], "lost": []}
     made = rows(shift=8.0)
     assert report(made)["reason_named"]["detected"] == 0, "a release without a network names nothing"
-    told = report([row | {"named_reason": named.get(row["stratum"].split()[0])} for row in made])["reason_named"]
+    told = report([row | {"named_reasons": named.get(row["stratum"].split()[0])} for row in made])["reason_named"]
     right = {stratum: figure[0] for stratum, figure in told["right_by_stratum"].items()}
     assert right["growth 20%"] == right["blotch 3-8%"] == 1 and right["colour 6-12"] == right["lost structure"] == 0
     assert told["right"][0] == pytest.approx(4 / 6, abs=0.05) and told["none_named"] == pytest.approx(1 / 6, abs=0.05)
+
+
+def test_symmetry_is_told_by_whether_it_truly_changed():
+    made = [
+        row | {"named_reasons": ["size", "symmetry"] if row["number"] % 3 else ["size"]}
+        | {"asymmetry_moved": [0.0, 0.02 if row["number"] % 2 else -2.5]}
+        for row in rows(shift=8.0)
+    ]  # fmt: skip
+    told = report(made)["symmetry_named"]
+    assert told["moved"] > 20 < told["kept"]
+    assert told["named_where_moved"][0] == pytest.approx(2 / 3, abs=0.1)
+    assert told["named_where_kept"][0] == pytest.approx(2 / 3, abs=0.1)
+    sure = report([row | {"named_reasons": ["symmetry"] if row["number"] % 2 == 0 else []} for row in made])
+    assert sure["symmetry_named"]["named_where_moved"][0] == 1 and sure["symmetry_named"]["named_where_kept"][0] == 0
+    assert report([row | {"asymmetry_moved": None} for row in made])["symmetry_named"]["moved"] == 0
 
 
 def test_a_score_that_knows_nothing_ranks_by_chance_and_raises_five_in_a_hundred():

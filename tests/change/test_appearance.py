@@ -81,11 +81,16 @@ def test_the_photos_order_does_not_matter(crops):
 
 
 @pytest.mark.parametrize(
-    ("chances", "named"), [((0.2, 0.7, 0.6), "colour"), ((0.1, 0.2, 0.9), "structure"), ((0.5, 0.4, 0.1), None)]
+    ("chances", "named"),
+    [
+        ((0.2, 0.7, 0.6, 0.1), ("colour", "structure")),
+        ((0.1, 0.2, 0.9, 0.95), ("symmetry", "structure")),
+        ((0.5, 0.4, 0.1, 0.3), ()),
+    ],
 )
-def test_the_likeliest_reason_is_named_where_it_is_likelier_than_not(chances, named):
+def test_reasons_likelier_than_not_are_named_the_likeliest_first(chances, named):
     told = dict(zip(CHANGE_REASONS, chances, strict=True))
-    assert Appearance(9.0, np.zeros((20, 20), np.float32), told).named_reason == named
+    assert Appearance(9.0, np.zeros((20, 20), np.float32), told).named_reasons == named
 
 
 @pytest.mark.parametrize("axis", [0, 1])

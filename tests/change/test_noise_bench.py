@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from longderm.bench.noise import ALPHA, fit, part_of, read_evolution
-from longderm.bench.noise_report import report, write_card
+from longderm.bench.noise_report import report
 from longderm.bench.statistics import auroc
 from longderm.change.evidence import MEASURES
 from longderm.change.familiar import LEVELS
@@ -102,34 +102,8 @@ def test_the_release_states_what_photos_it_was_calibrated_on_where_that_was_obse
     assert within["pairs"] == len(config["calibration_scores"]) and set(within["levels"]) == set(LEVELS)
     assert all(abs(level["median"] - 60) < 2 and abs(level["spread"] - 5) < 1.5 for level in within["levels"].values())
     assert within["interval_days"][0] >= 30 + min(calibrating)
-    write_card(tmp_path / "with.md", "9.0.0", "longderm bench noise", config, {})
-    assert f"all within {within['far']:.1f}" in (tmp_path / "with.md").read_text()
-    assert "## The network" not in (tmp_path / "with.md").read_text()
-
-    held = {"held_auroc": 0.912, "held_hottest_inside": 0.87}
-    trained = {"training": {"passes": 9, "seed": 4}, "held_out": held, "photos": 77, "parameters": 1_690_000}
-    write_card(tmp_path / "network.md", "9.0.0", "longderm bench noise", config | {"network": trained}, {})
-    told = (tmp_path / "network.md").read_text()
-    assert all(words in told for words in ("1.69 million", "77 photos", "--passes 9", "0.912", "87%"))
-    assert "--start" not in told
-    trained["training"]["start"] = "c0ffee00" + 56 * "1"
-    write_card(tmp_path / "on.md", "9.0.0", "longderm bench noise", config | {"network": trained}, {})
-    assert "--start EARLIER" in (tmp_path / "on.md").read_text() and "c0ffee00" in (tmp_path / "on.md").read_text()
-
-    head = {
-        "source": {"lesions": 88, "seed": 5, "distributions": "abcdef0123"},
-        "weights": {"area": 0.1, "delta_a": -0.7},
-    }
-    write_card(tmp_path / "evolution.md", "9.0.0", "longderm bench noise", config | {"evolution": head}, {})
-    told = (tmp_path / "evolution.md").read_text()
-    assert all(
-        words in told for words in ("**simulated** lesions", "each of 88", "abcdef01)", "delta_a -0.70, area 0.10")
-    )
-
     earlier, _ = fit([{name: value for name, value in row.items() if name != "levels"} for row in made])
     assert earlier == {name: value for name, value in config.items() if name != "in_distribution"}
-    write_card(tmp_path / "without.md", "9.0.0", "longderm bench noise", earlier, {})
-    assert "states no range" in (tmp_path / "without.md").read_text()
 
 
 def test_a_head_fitted_on_differences_of_another_release_is_refused(tmp_path):

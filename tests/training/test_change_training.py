@@ -122,11 +122,11 @@ def test_one_seed_and_pass_draw_one_batch(painted):
 def test_being_right_costs_little_and_being_wrong_much():
     where = torch.zeros(2, 1, 8, 8)
     where[0, :, 2:5, 3:6] = 1
-    reasons = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    reasons = torch.tensor([[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
     picture = torch.zeros(2, 8, 8, 3, dtype=torch.uint8)
     batch = ChangeBatch(picture, picture, where, torch.tensor([1.0, 0.0]), reasons, torch.zeros(2, 2))
-    sure = ChangeLogits(torch.tensor([20.0, -20.0]), 40 * where - 20, 40 * reasons - 20)
-    wrong = ChangeLogits(-sure.change, -sure.where, -sure.reasons)
+    sure = ChangeLogits(torch.tensor([20.0, -20.0]), 40 * where - 20, 40 * reasons - 20, torch.zeros(2, 3))
+    wrong = ChangeLogits(-sure.change, -sure.where, -sure.reasons, sure.summary)
     assert change_loss(sure, batch) < 0.02
     assert change_loss(wrong, batch) > 20
     # What the reason of a stable pair would be is nobody's business.

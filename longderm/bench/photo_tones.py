@@ -1,0 +1,39 @@
+"""Skin tone of an ISIC-layout folder's photos, by which benchmarks report: in the ring around the expert's mask.
+
+One photo without a chart shows light times skin (`longderm.imaging.skin_tone`): a group holds photos that look alike in
+tone, and no more is known of the patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from longderm.bench.photos import load_example
+from longderm.imaging import Segmentation
+from longderm.imaging.lesion_looks import describe
+
+#: Classes of individual typology angle (`longderm.imaging.skin_tone.ITA_BINS`), the darker ones together: public
+#: dermoscopy holds few of them.
+TONE_GROUPS = {
+    "very light": "very light",
+    "light": "light",
+    "intermediate": "intermediate",
+    "tan": "tan or darker",
+    "brown": "tan or darker",
+    "dark": "tan or darker",
+}
+#: A photo whose skin's tone cannot be read.
+UNKNOWN = "not known"
+
+
+def tone_class(folder: Path, name: str) -> str:
+    """The class of one photo's skin around the expert's outline, or UNKNOWN where too little of it is seen."""
+    example = load_example(folder, name)
+    tone = describe(example.photo, Segmentation(example.mask, 1.0, True, None, False, "true mask")).tone
+    return tone.ita_class if tone is not None else UNKNOWN
+
+
+def tone_groups(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Photo -> its group of TONE_GROUPS, or UNKNOWN."""
+    return {name: TONE_GROUPS.get(tone_class(folder, name), UNKNOWN) for name in sorted(set(names))}

@@ -1,0 +1,160 @@
+"""Figures by skin tone: groups that are too small say nothing, and what a group loses is seen in that group alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from longderm.bench.card import add_to_release, of_change, run
+from longderm.bench.change_pairs import STABLE, STRONG
+from longderm.bench.series_measuring import SeriesSpec, measure_series
+from longderm.bench.tones import (
+    CHANGING,
+    FEWEST,
+    RESTING,
+    SKIN_TYPES,
+    by_tone,
+    change_figures,
+    outline_figures,
+    simulated_figures,
+    simulated_specs,
+)
+from longderm.errors import SourceNotFoundError
+from longderm.models import load_release
+from longderm.models.kinds import card_title, check_release
+from longderm.models.releases import packaged_registry, problems_of
+
+
+def change_rows(group, photos, shift, p_stable=0.5):
+    rng = np.random.default_rng(photos)
+    made = []
+    for number in range(photos):
+        for stratum in (STABLE, STRONG[0]):
+            value = rng.normal() + (shift if stratum != STABLE else 0.0)
+            row = {"photo": f"{group}{number}", "stratum": stratum, "refused": None, "withheld": None}
+            made.append(row | {"score": float(1 / (1 + np.exp(-value))), "p_value": p_stable})
+    return made
+
+
+def test_a_tone_on_which_changes_are_missed_shows_it_and_the_others_do_not():
+    rows = change_rows("a", 120, 9.0) + change_rows("b", 80, 0.0, p_stable=0.01) + change_rows("c", FEWEST - 1, 9.0)
+    groups = {f"a{i}": "light" for i in range(120)} | {f"b{i}": "tan or darker" for i in range(80)}
+    groups |= {f"c{i}": "intermediate" for i in range(FEWEST - 1)}
+    told = change_figures(rows, groups, 0.05)
+    assert told["light"]["auroc"][0] > 0.99 and told["light"]["flagged_unchanged"][0] == 0
+    assert told["tan or darker"]["auroc"][0] < 0.65 and told["tan or darker"]["flagged_unchanged"][0] == 1
+    assert told["intermediate"] == {"photos": FEWEST - 1}, "too few photos say nothing"
+    assert told["very light"] == {"photos": 0}
+    assert told["all"]["photos"] == 200 + FEWEST - 1
+    refused = [row | {"refused": "no lesion"} for row in change_rows("d", 30, 0.0)]
+    assert change_figures(rows + refused, groups, 0.05)["light"] == told["light"]
+
+
+def test_outlines_are_told_by_the_photos_of_a_tone():
+    rows = [
+        {"photo": f"P{i}", "tone": "light" if i % 2 else "very light", "dice": 0.9 - 0.5 * (i % 2)} for i in range(60)
+    ]
+    told = by_tone(rows, outline_figures)
+    assert told["light"]["dice_mean"][0] == pytest.approx(0.4) and told["light"]["below_half"][0] == 1
+    assert told["very light"]["dice_mean"][0] == pytest.approx(0.9) and told["all"]["dice_mean"][0] == pytest.approx(
+        0.65
+    )
+
+
+def test_every_lesion_is_shown_on_every_skin_and_a_beginning_is_balanced():
+    specs = simulated_specs(8, 3)
+    assert len({spec.name for spec in specs}) == len(specs) == 8 * len(SKIN_TYPES)
+    beginning = specs[: 2 * len(SKIN_TYPES)]
+    assert {spec.stratum for spec in beginning} == {RESTING, CHANGING}
+    assert {spec.skin for spec in beginning} == set(SKIN_TYPES)
+
+
+def test_simulated_figures_are_those_of_the_skin_they_stand_beside():
+    release = load_release("change", "0.4.0")
+    rows = []
+    for spec in simulated_specs(60, 3):
+        seen = spec.stratum == CHANGING and spec.skin < 6
+        pair = {"withheld": None, "score": 0.9 if seen else 0.1, "p_value": 0.01 if seen else 0.4}
+        visits = [{"area_mm2": 11.0, "true_area_mm2": 10.0}, {"area_mm2": None, "true_area_mm2": 10.0}]
+        rows.append(
+            {
+                "stratum": spec.stratum,
+                "skin": spec.skin,
+                "index": spec.index,
+                "visits_measured": visits,
+                "pairs": [pair],
+            }
+        )
+    rows[0]["pairs"] = [{"withheld": "quality"}]
+    told = simulated_figures(rows, release)
+    assert told["I"]["sensitivity"][0] == 1 and told["I"]["auroc"][0] == 1 and told["I"]["withheld"] == 1
+    assert told["VI"]["sensitivity"][0] == 0 and told["VI"]["auroc"][0] == 0.5 and told["VI"]["withheld"] == 0
+    assert told["all"]["area_error_median"] == pytest.approx(0.1) and told["all"]["false_alarms"][0] == 0
+
+
+def test_one_lesion_on_two_skins_is_the_same_lesion():
+    release = load_release("change", "0.1.0")
+    light, dark = (
+        measure_series(SeriesSpec(RESTING, 5, 2, "benign", 2, at_rest=True, skin=s), release) for s in (1, 6)
+    )
+    assert light["name"] != dark["name"] and light["skin"] == 1
+    areas = [[visit["true_area_mm2"] for visit in row["visits_measured"]] for row in (light, dark)]
+    assert areas[0] == areas[1] and light["drawn"] == dark["drawn"]
+
+
+@pytest.fixture
+def registry(tmp_path):
+    import shutil
+
+    shutil.copytree(packaged_registry(), tmp_path / "registry")
+    return tmp_path / "registry"
+
+
+def test_results_are_taken_into_the_cards_of_the_releases_that_they_name(registry, tmp_path):
+    results = tmp_path / "results"
+    results.mkdir()
+    tones = {"light": {"photos": 40, "dice_mean": [0.9, 0.8, 1.0]}, "all": {"photos": 44, "dice_mean": [0.9]}}
+    (results / "tones.json").write_text(
+        json.dumps({"by_release": {"segmentation/0.3.0": {"photos": tones}, "change/0.4.0": {"photos": tones}}})
+    )
+    run(tmp_path, str(registry), str(results))
+    for name in ("segmentation/0.3.0", "change/0.4.0"):
+        card = (registry / name / "card.md").read_text()
+        assert "| light | 40 | 0.900 (0.800 to 1.000) |" in card and "## By skin tone" in card
+        assert check_release(registry / name) == name == card_title(registry / name)
+        assert json.loads((registry / name / "figures.json").read_text())["by_skin_tone"]["photos"] == tones
+    encoder = (registry / "encoder" / "0.1.0" / "card.md").read_text()
+    assert "| very light | 266 |" in encoder and not problems_of(registry / "encoder" / "0.1.0")
+    before = (registry / "change" / "0.4.0" / "card.md").read_text()
+    run(tmp_path, str(registry), str(results))
+    assert (registry / "change" / "0.4.0" / "card.md").read_text() == before, "twice is once"
+
+
+def test_results_and_releases_that_are_not_there_are_told(registry, tmp_path):
+    with pytest.raises(SourceNotFoundError, match=r"change\.json"):
+        run(tmp_path, str(registry), str(tmp_path))
+    with pytest.raises(SourceNotFoundError, match=r"change/9\.9\.9"):
+        add_to_release(registry, "change/9.9.9", {})
+    (registry / "change" / "0.4.0" / "config.json").write_text("{}")
+    with pytest.raises(SourceNotFoundError, match=r"change/0\.4\.0"):
+        add_to_release(registry, "change/0.4.0", {})
+
+
+def test_a_result_of_bench_change_gives_the_cards_figures():
+    kept = {
+        "methods": {"longderm": {"mix": {"auroc": [0.9], "sensitivity": [0.8]}, "weak": {"auroc": [0.7]}}},
+        "pairs": {"a": 3, "b": 4},
+        "false_alarms_alone": {"rise": {"hair": [0.01, 0, 0.02], "gel": [0.03], "tan": None}},
+        "over_best_baseline": {"auroc_gain": [0.2]},
+        "heat_map": {"hottest_inside": [0.9]},
+        "reason_named": {"right": [0.8]},
+        "symmetry_named": {"named_where_moved": [0.6], "named_where_kept": [0.1]},
+        "p_values": {"issued": 9, "p <= 0.05": {"share": 0.04}},
+        "reliability": {"pairs": 7},
+    }
+    told = of_change(kept)
+    assert told["reliability"] == {"pairs": 7} and told["semi_synthetic"]["pairs"] == 7
+    assert told["semi_synthetic"]["largest_rise_of_false_alarms_by_one_nuisance"] == 0.03
+    assert told["semi_synthetic"]["unchanged_with_p<=0.05"] == 0.04
