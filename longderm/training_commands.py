@@ -75,6 +75,7 @@ def change(
 ) -> None:
     """Train the network that compares both photos of a pair; call it again to go on after an interruption.
 
+    With --start and --passes 0: fit the reasons that it names, nothing else; with --release as a release of its own.
     With --store and --labels: fit the weights of the score to a site's own pairs; refused (3) where nobody gains.
 
     Parameters
@@ -84,13 +85,13 @@ def change(
     out
         Folder for the checkpoint, the log and, at the end, the weights; with --store a new one for the release.
     passes
-        Times that the run goes through the photos; it is saved after each.
+        Times that the run goes through the photos; it is saved after each. 0: only the reasons of --start are fitted.
     rounds
         Pairs made of each photo in a pass.
     simulated_patients
         Simulated patients whose lesions are mixed in; 0 for none.
     start
-        Folder "change" of an earlier run: its network is trained on, at full size; give another seed.
+        Folder "change" of an earlier run, or a release: its network is trained on, at full size; give another seed.
     seed
         The same seed gives the same weights on the same kind of machine.
     device
@@ -104,10 +105,20 @@ def change(
         train_on_site(folder, store, labels, out, release, json_)
         return
     from longderm.training.change import ChangeSettings, train_change
+    from longderm.training.change_release import base_name, release_with_reasons
 
+    if release is not None:
+        base_name(start)  # before minutes are spent on a network
+        if passes:
+            raise UsageError("--release belongs to --passes 0; longderm bench noise makes that of a network trained on")
     settings = ChangeSettings(seed=seed, passes=passes, rounds=rounds, simulated_patients=simulated_patients)
     summary = train_change(folder, out, settings, device, threads, progress=not json_, start=start)
-    print_summary(summary, json_, f"Network: {summary['network']}")
+    text = f"Network: {summary['network']}"
+    if release is not None and start is not None:
+        written = release_with_reasons(start, Path(summary["network"]), out, release)
+        summary |= {"release": str(written)}
+        text += f"\nRelease: {written}"
+    print_summary(summary, json_, text)
 
 
 @train.command

@@ -26,7 +26,7 @@ from longderm.bench.noise_report import report
 from longderm.bench.processes import one_thread_processes
 from longderm.bench.rows import Row
 from longderm.change.calibration import fit_release
-from longderm.change.card import write_change_card
+from longderm.change.card import network_of_run, write_change_card
 from longderm.change.evidence import NoiseModel, Observation, conformal_p_value, score_of, to_delta
 from longderm.change.familiar import fit_range, levels_of
 from longderm.errors import SourceNotFoundError, UsageError
@@ -51,8 +51,6 @@ CHANGES = (*STRONG, *WEAK)
 
 #: Where a pair comes from.
 SIMULATED, REPHOTOGRAPHED = "simulated", "rephotographed"
-#: What a release's config keeps of how its network was trained, for its card.
-TOLD_OF_NETWORK = ("training", "earlier", "held_out", "photos", "simulated_photos", "parameters")
 #: Folder of the aligned crops of every pair.
 CROPS = "crops"
 
@@ -100,7 +98,7 @@ def run(
     if network:
         command += " --network FOLDER"
         trained = json.loads((Path(network) / "config.json").read_text())
-        config["network"] = trained["network"] | {name: trained[name] for name in TOLD_OF_NETWORK if name in trained}
+        config["network"] = network_of_run(trained)
         counted["photos taken twice"] = sum(row["origin"] == REPHOTOGRAPHED for row in rows)
     if evolution:
         command += " --evolution HEAD"

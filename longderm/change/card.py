@@ -17,6 +17,14 @@ from longderm.models.cards import FRONT_MATTER_MARK, plain_figure, skin_tone_lin
 #: Blocks of figures.json that have a section of their own; the others are those of the fit.
 BY_SKIN_TONE, SEMI_SYNTHETIC, RELIABILITY = "by_skin_tone", "semi_synthetic", "reliability"
 
+#: What a release's config keeps of how its network was trained, for its card.
+_TOLD_OF_NETWORK = ("training", "earlier", "held_out", "photos", "simulated_photos", "parameters")
+
+
+def network_of_run(trained: Mapping[str, Any]) -> dict[str, Any]:
+    """The block "network" of a release's config, from the config.json of a run of `longderm train change`."""
+    return {**trained["network"], **{name: trained[name] for name in _TOLD_OF_NETWORK if name in trained}}
+
 
 def change_card(name: str, config: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     """The card of release `name` ("change/VERSION") as Markdown; `config` and `figures` as in its files."""
@@ -82,7 +90,7 @@ def change_card(name: str, config: Mapping[str, Any], figures: Mapping[str, Any]
         "software: more of them are flagged than `alpha` says. Growth by a tenth of the area or less is often missed.",
         "The heat map shows where the network sees a difference, not what it is. Reasons are the network's guess.",
         "",
-        f"Made by `{config['source']['command']}`.",
+        *_made_lines(config["source"]),
         "",
         "Licence: Apache-2.0.",
     ]
@@ -92,6 +100,17 @@ def change_card(name: str, config: Mapping[str, Any], figures: Mapping[str, Any]
 def write_change_card(folder: Path, version: str, config: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
     """Write `card.md` into a release's folder."""
     (folder / "card.md").write_text(change_card(f"change/{version}", config, figures))
+
+
+def _made_lines(source: Mapping[str, Any]) -> list[str]:
+    """The command that made the release; of one that only names reasons anew, whose numbers it has."""
+    made = f"`{source['command']}`."
+    if "base" not in source:
+        return [f"Made by {made}"]
+    return [
+        f"Noise, weights, calibration, score and map are those of {source['base']}, bit for bit, which was made by",
+        made,
+    ]
 
 
 def _semi_synthetic_lines(told: Mapping[str, Any] | None) -> list[str]:

@@ -94,7 +94,7 @@ def train_change(
     trained, shape = None, ChangeArchitecture()
     earlier: list[Any] = []
     if start is None and not settings.passes:
-        raise UsageError("--passes 0 fits the reasons of a trained network: name its folder with --start")
+        raise UsageError("--passes 0 fits the reasons of a trained network: give its --start")
     if start is not None:
         trained, digest, earlier = _read_start(start)
         shape = trained.architecture

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 SYMMETRY_MOVED = (0.012, 1.24)
 #: Colours are blurred by this share of the lesion's box before halves are compared, as `longderm.imaging.measure` does.
 _BLUR = 0.02
-#: Penalty of the layer's weights on standardised features: of a hundred that tried 1 to 1000, held-out photos told the
-#: reasons best.
+#: Penalty of the layer's weights on standardised features. Of 1 to 3000, 10 to 100 told the reasons of held-out photos
+#: alike (AUROC 0.97 to 0.99, symmetry 0.79 to 0.82), others less well.
 _PENALTY = 30.0
+#: The reason that may stand beside any of the others.
+SYMMETRY = "symmetry"
 
 
 def reasons_of(pair: PhotoPair) -> tuple[float, ...]:
@@ -35,7 +37,7 @@ def reasons_of(pair: PhotoPair) -> tuple[float, ...]:
     if not pair.changed:
         return (0.0,) * len(CHANGE_REASONS)
     own = REASONS[pair.kind]
-    return tuple(float(symmetry_moved(pair) if name == "symmetry" else name == own) for name in CHANGE_REASONS)
+    return tuple(float(symmetry_moved(pair) if name == SYMMETRY else name == own) for name in CHANGE_REASONS)
 
 
 def symmetry_moved(pair: PhotoPair) -> bool:
@@ -60,7 +62,9 @@ def fit_reasons(
 ) -> None:
     """Fit the layer of the reasons to changed pairs, nothing else of the network: its scores and maps stay.
 
-    look: what a network says of a batch. A reason of which there are no pairs, or no others, is left as it is.
+    Of symmetry, pairs count so that with each of the other reasons it changed as often as not: else growth alone would
+    speak for it. look: what a network says of a batch. A reason of which there are no pairs, or no others, is left as
+    it is.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -77,6 +81,21 @@ def fit_reasons(
     for number, name in enumerate(network.architecture.reasons):
         positive = labels[:, CHANGE_REASONS.index(name)]
         if positive.any() and not positive.all():
-            fitted = fit_ridge((features - mean) / spread, positive, _PENALTY)
+            counts = _evened(labels) if name == SYMMETRY else None
+            fitted = fit_ridge((features - mean) / spread, positive, _PENALTY, counts)
             network.reasons.weight[number] = torch.from_numpy(fitted[:-1] / spread)
             network.reasons.bias[number] = float(fitted[-1] - (fitted[:-1] * mean / spread).sum())
+
+
+def _evened(labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """For how many each pair (N, R) counts, (N,), so that beside each other reason symmetry changed as often as not;
+    one in the mean. What is only ever with, or only ever without it counts as it is."""
+    symmetry = CHANGE_REASONS.index(SYMMETRY)
+    _, group = np.unique(np.delete(labels, symmetry, axis=1), axis=0, return_inverse=True)
+    counts = np.ones(len(labels))
+    for one in np.unique(group):
+        within = group == one
+        moved, kept = within & labels[:, symmetry], within & ~labels[:, symmetry]
+        if moved.any() and kept.any():
+            counts[moved], counts[kept] = (within.sum() / (2.0 * part.sum()) for part in (moved, kept))
+    return counts

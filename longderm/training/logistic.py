@@ -10,15 +10,24 @@ _CALIBRATION_PENALTY = 2.0
 _NEWTON_STEPS = 15
 
 
-def fit_ridge(inputs: NDArray[np.float64], labels: NDArray[np.bool_], penalty: float) -> NDArray[np.float64]:
-    """Weights (n + 1,), the offset last, of the penalised logistic regression of labels (N,) on inputs (N, n)."""
+def fit_ridge(
+    inputs: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    penalty: float,
+    counts: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Weights (n + 1,), the offset last, of the penalised logistic regression of labels (N,) on inputs (N, n).
+
+    counts: for how many each row counts, (N,); None: one each.
+    """
+    times = np.ones(len(inputs)) if counts is None else counts
     padded = np.column_stack([inputs, np.ones(len(inputs))])
     penalties = penalty * np.diag([1.0] * inputs.shape[1] + [1e-3])
     weights = np.zeros(padded.shape[1])
     for _ in range(_NEWTON_STEPS):
         probability = 1 / (1 + np.exp(-np.clip(padded @ weights, -30, 30)))
-        curvature = (padded * (probability * (1 - probability))[:, None]).T @ padded + penalties
-        weights -= np.linalg.solve(curvature, padded.T @ (probability - labels) + penalties @ weights)
+        curvature = (padded * (times * probability * (1 - probability))[:, None]).T @ padded + penalties
+        weights -= np.linalg.solve(curvature, padded.T @ (times * (probability - labels)) + penalties @ weights)
     return weights
 
 
