@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -106,9 +107,8 @@ def test_one_lesion_on_two_skins_is_the_same_lesion():
 
 @pytest.fixture
 def registry(tmp_path):
-    import shutil
-
-    shutil.copytree(packaged_registry(), tmp_path / "registry")
+    for name in ("change/0.4.0", "segmentation/0.3.0", "encoder/0.1.0"):
+        shutil.copytree(packaged_registry() / name, tmp_path / "registry" / name)
     return tmp_path / "registry"
 
 
