@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 #: Kind -> the packaged release that is used where neither a setting nor the store's promotions name another.
 PACKAGED_VERSIONS: Mapping[str, str] = MappingProxyType(
     {
-        "change": "0.4.0",
+        "change": "0.5.0",
         "encoder": "0.1.0",
         "quality": "0.2.0",
         "segmentation": "0.3.0",

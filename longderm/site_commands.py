@@ -19,7 +19,8 @@ Labels = Annotated[
 ]
 NewFolder = Annotated[Path, Parameter(name="--out", help="New or empty folder for the release.")]
 NewVersion = Annotated[
-    str | None, Parameter(name="--release", help="Version of the new release; default: the shipped one's +site.DATE.")
+    str | None,
+    Parameter(name="--release", help="Version of the new release; of one fitted to a site +site.DATE unless given."),
 ]
 
 

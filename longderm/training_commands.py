@@ -105,12 +105,13 @@ def change(
         train_on_site(folder, store, labels, out, release, json_)
         return
     from longderm.training.change import ChangeSettings, train_change
-    from longderm.training.change_release import base_name, release_with_reasons
+    from longderm.training.change_release import release_with_reasons, require_base
 
     if release is not None:
-        base_name(start)  # before minutes are spent on a network
+        # Before minutes are spent on a network.
         if passes:
             raise UsageError("--release belongs to --passes 0; longderm bench noise makes that of a network trained on")
+        require_base(start, out, release)
     settings = ChangeSettings(seed=seed, passes=passes, rounds=rounds, simulated_patients=simulated_patients)
     summary = train_change(folder, out, settings, device, threads, progress=not json_, start=start)
     text = f"Network: {summary['network']}"

@@ -137,7 +137,8 @@ def rescored(row: Row, release: Release, crops_from: Path) -> Row:
     at the crops of `crops_from`. Raises UsageError where they were not kept."""
     from longderm.change.appearance import appearance_network, compare_appearance
 
-    if row["refused"] is not None or row["model"] == release.digest:
+    # Rows of before a network named more than one reason are looked at again.
+    if row["refused"] is not None or (row["model"] == release.digest and "named_reason" not in row):
         return row
     model = NoiseModel.from_config(release.config)
     observed = {name: value for name, value in row["observations"].items() if name != APPEARANCE}
@@ -153,6 +154,7 @@ def rescored(row: Row, release: Release, crops_from: Path) -> Row:
             diameter = 2.0 * math.sqrt(max(1, int(crops.baseline_lesion.sum())) / math.pi)
             heat = place_heat(appearance.where, replace(crops, matrix=np.eye(3)), where.shape)
             row = row | where_figures(heat, crops.baseline_lesion | crops.followup_lesion, where, diameter)
+    row = {name: value for name, value in row.items() if name != "named_reason"}
     values = [Observation(name, float(value)) for name, value in sorted(observed.items())]
     score = score_of(values, model)
     p_value = conformal_p_value(score, model.calibration, model.alpha)

@@ -14,8 +14,9 @@ from longderm.bench.rows import Row
 #: What changed in each stratum, in the words of `longderm.models.change_network.CHANGE_REASONS`; symmetry may besides.
 REASON_OF = {"growth": "size", "blotch": "colour", "colour": "colour", "lost": "structure"}
 SYMMETRY = "symmetry"
-#: Symmetry changed where the lesion's asymmetry (of shape, of colour; `change_symmetry`) moved by more than this,
-#: either way: the standard deviation between two photos of an unchanged lesion (change/0.4.0).
+#: Symmetry counts as changed where the lesion's own asymmetry (of shape, of colour; `change_symmetry`) moved by more
+#: than this, either way: one standard deviation of what the pipeline measures between photos of an unchanged lesion
+#: (change/0.4.0). The same sizes as in training, on another measure.
 SYMMETRY_MOVED = (0.012, 1.24)
 
 
@@ -40,16 +41,28 @@ def reason_named(scored: Sequence[Row]) -> dict[str, Any]:
 
 
 def symmetry_named(scored: Sequence[Row]) -> dict[str, Any]:
-    """Of detected pairs: how often symmetry is named where it truly changed, and where it did not."""
+    """Of detected pairs: how often symmetry is named where it truly changed, and where it did not; by stratum as well,
+    since what was done to a lesion goes with whether its symmetry changed."""
     asked = [row for row in _detected(scored) if row.get("asymmetry_moved") is not None]
     truly = {row["name"]: any(map(_more, row["asymmetry_moved"], SYMMETRY_MOVED)) for row in asked}
 
-    def named(rows: Sequence[Row]) -> Figure | None:
-        told = np.array([SYMMETRY in row["named_reasons"] for row in rows], float)
-        return over_photos(rows, lambda index: mean_of(told[index]))
+    def told(rows: Sequence[Row]) -> dict[str, Any]:
+        moved, kept = ([row for row in rows if truly[row["name"]] is way] for way in (True, False))
+        return {
+            "moved": len(moved),
+            "named_where_moved": _named(moved),
+            "kept": len(kept),
+            "named_where_kept": _named(kept),
+        }
 
-    moved, kept = ([row for row in asked if truly[row["name"]] is way] for way in (True, False))
-    return {"moved": len(moved), "named_where_moved": named(moved), "kept": len(kept), "named_where_kept": named(kept)}
+    return told(asked) | {
+        "by_stratum": {name: told([row for row in asked if row["stratum"] == name]) for name in STRONG}
+    }
+
+
+def _named(rows: Sequence[Row]) -> Figure | None:
+    named = np.array([SYMMETRY in row["named_reasons"] for row in rows], float)
+    return over_photos(rows, lambda index: mean_of(named[index]))
 
 
 def _more(moved: float, least: float) -> bool:

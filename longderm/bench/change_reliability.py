@@ -25,20 +25,22 @@ GROUPS = 10
 
 
 def balanced_rows(scored: Sequence[Row]) -> list[Row]:
-    """The scored rows of the fixed mix, with as many re-photographed pairs as changed ones: the first by number."""
-    changed = [row for row in scored if row["stratum"] in STRONG]
-    stable = sorted((row for row in scored if row["stratum"] == STABLE), key=lambda row: row["number"])
-    return [*stable[: len(changed)], *changed]
+    """The scored rows of the fixed mix, as many re-photographed pairs as changed ones: the first ones by number."""
+    ranked = sorted(scored, key=lambda row: (row["number"], row["stratum"]))
+    changed = [row for row in ranked if row["stratum"] in STRONG]
+    stable = [row for row in ranked if row["stratum"] == STABLE]
+    count = min(len(stable), len(changed))
+    return [*stable[:count], *changed[:count]]
 
 
 def reliability(scored: Sequence[Row]) -> dict[str, Any]:
     """Slope (1: right; below: too sure) and intercept (0: right) of the log odds told, with 95% intervals over photos;
     Brier score, expected calibration error, and the groups of the diagram. Empty without pairs of both kinds."""
     rows = balanced_rows(scored)
+    if not rows:
+        return {}
     told = np.array([float(row["score"]) for row in rows])
     changed = np.array([row["stratum"] != STABLE for row in rows], bool)
-    if not changed.any() or changed.all():
-        return {}
     odds = log_odds(told)
 
     def fitted(index: NDArray[np.intp]) -> tuple[float, float]:
@@ -65,10 +67,10 @@ def write_diagram(path: Path, scored: Sequence[Row], release: str) -> None:
     from longderm.prognosis.pictures import calibration_picture
 
     rows = balanced_rows(scored)
+    if not rows:
+        return
     told = np.array([float(row["score"]) for row in rows])
     changed = np.array([row["stratum"] != STABLE for row in rows], bool)
-    if not changed.any() or changed.all():
-        return
     curves: dict[str, ProbabilityCurve] = {release: probability_curve(told, changed, GROUPS)}
     title, remark = "Reliability of the change score", "Synthetic changes on real photos; half of the pairs changed."
     path.write_text(

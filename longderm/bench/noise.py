@@ -62,7 +62,7 @@ def run(
     patients: int = 250,
     seed: int = 7,
     workers: int = 0,
-    release: str = "0.4.0",
+    release: str = "0.5.0",
     reuse: int = 0,
     photos: str = "",
     taken_twice: int = 600,

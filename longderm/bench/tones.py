@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.bench.change import ROWS
+from longderm.bench.change import CROPS, ROWS
 from longderm.bench.change_figures import Figure, mean_of, over_photos, score, threshold
 from longderm.bench.change_pairs import STABLE, STRONG
 from longderm.bench.photo_tones import TONE_GROUPS, UNKNOWN, tone_groups
@@ -24,7 +24,7 @@ from longderm.bench.rows import Row
 from longderm.bench.series_measuring import SeriesSpec, measured_rows
 from longderm.bench.statistics import auroc
 from longderm.change.evidence import DEFAULT_VERSION
-from longderm.errors import SourceNotFoundError
+from longderm.errors import SourceNotFoundError, UsageError
 from longderm.governance.photos import QUALITY_MIN
 from longderm.imaging.quality import DEFAULT_VERSION as QUALITY
 from longderm.imaging.segmentation import DEFAULT_VERSION as SEGMENTATION
@@ -35,7 +35,7 @@ from longderm.threads import one_thread
 
 #: A simulated lesion on one skin with all that is measured of it is one line of it.
 SIMULATED_ROWS = "simulated.jsonl"
-#: Fewer photos (or lesions) than this say nothing of a group.
+#: Fewer photos than this say nothing of a group.
 FEWEST = 20
 #: Fitzpatrick's types.
 SKIN_TYPES = {1: "I", 2: "II", 3: "III", 4: "IV", 5: "V", 6: "VI"}
@@ -63,29 +63,35 @@ def run(
     folder that `longderm bench change --out` wrote over the same photos, whose scores are told by tone; lesions: so
     many simulated ones, half of which change, each on six skins, 0 for none; release: version of the change release;
     resume, minutes: of the simulated part, see `bench evolution`. `longderm bench card` writes the result into cards.
-    Raises SourceNotFoundError for folders that are not there.
+    Raises SourceNotFoundError for folders without what is asked of them, UsageError for pairs of another split.
     """
     used = load_release("change", release or DEFAULT_VERSION)
-    by_release: dict[str, dict[str, Any]] = {used.name: {}}
+    by_release: dict[str, dict[str, Any]] = {}
+    counted = 0
+    if change and not photos:
+        raise UsageError("--change needs the --photos that its pairs were made of")
     with one_thread():
         if photos:
             folder = Path(str(photos))
             names = pick(names_of(folder, split), limit)
-            groups = tone_groups(folder, names)
-            rows = [_photo_row(folder, name, groups[name]) for name in names]
+            if not names:
+                raise SourceNotFoundError(f"--photos has no photo of split {split!r} with a mask")
+            # Before minutes are spent on photos.
+            scored = _change_rows(Path(str(change)), used, split) if change else []
+            groups = tone_groups(folder, [*names, *(row["photo"] for row in scored)])
+            rows, counted = [_photo_row(folder, name, groups[name]) for name in names], len(names)
             by_release[f"segmentation/{SEGMENTATION}"] = {"photos": by_tone(rows, outline_figures)}
             by_release[f"quality/{QUALITY}"] = {"photos": by_tone(rows, quality_figures)}
             if change:
-                scored = _change_rows(Path(str(change)), used)
-                by_release[used.name]["photos"] = change_figures(scored, groups, float(used.config["alpha"]))
+                by_release[used.name] = {"photos": change_figures(scored, groups, float(used.config["alpha"]))}
         if lesions:
-            described = {"release": used.name, "seed": seed, "lesions": lesions}
+            described = {"release": used.name, "digest": used.digest, "seed": seed, "lesions": lesions}
             specs = simulated_specs(lesions, seed)
             going_on: dict[str, Any] = {"resume": bool(resume), "minutes": minutes}
-            rows = measured_rows(out / SIMULATED_ROWS, described, specs, used, **going_on)
-            by_release[used.name]["simulated"] = simulated_figures(rows, used)
+            simulated = measured_rows(out / SIMULATED_ROWS, described, specs, used, **going_on)
+            by_release.setdefault(used.name, {})["simulated"] = simulated_figures(simulated, used)
     _print(by_release)
-    return {"by_release": by_release, "run": {"seed": seed, "lesions": lesions, "split": split}}
+    return {"by_release": by_release, "run": {"seed": seed, "lesions": lesions, "split": split, "photos": counted}}
 
 
 def _photo_row(folder: Path, name: str, group: str) -> Row:
@@ -119,29 +125,38 @@ def quality_figures(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def change_figures(rows: Sequence[Row], groups: dict[str, str], alpha: float) -> dict[str, Any]:
-    """By group of tone, over the benchmark's mix: AUROC, sensitivity and false alarms at the one threshold that all
-    photos together give, the share of pairs that a rule withholds, and of unchanged ones that are flagged (p at most
-    alpha) where none does."""
+    """By group of tone, over the benchmark's mix: AUROC; sensitivity and false alarms at the one threshold that all
+    photos together give, a pair that could not be scored being no alarm; the shares of pairs that could not be scored,
+    and that a rule withholds; the share of unchanged ones flagged (p at most alpha) where none does.
+
+    Raises SourceNotFoundError where no unchanged pair was scored.
+    """
     rows = [row | {"tone": groups.get(row["photo"], UNKNOWN)} for row in rows if row["stratum"] in (STABLE, *STRONG)]
-    scored = [row for row in rows if row["refused"] is None]
-    line = threshold(np.array([score(row) for row in scored if row["stratum"] == STABLE]))
+    unchanged = np.array([score(row) for row in rows if row["stratum"] == STABLE and row["refused"] is None])
+    if not unchanged.size:
+        raise SourceNotFoundError("--change has no scored pair that did not change; let bench change go on")
+    line = threshold(unchanged)
 
     def figures(part: Sequence[Row]) -> dict[str, Any]:
-        values = np.array([score(row) for row in part])
         changed = np.array([row["stratum"] != STABLE for row in part], bool)
-        issued = [r for r in part if r["stratum"] == STABLE and r["withheld"] is None and r["p_value"] is not None]
+        alarm = np.array([row["refused"] is None and score(row) > line for row in part], float)
+        refused = np.array([row["refused"] is not None for row in part], float)
+        withheld = np.array([row["refused"] is None and row["withheld"] is not None for row in part], float)
+        scored = [row for row in part if row["refused"] is None]
+        values, scored_changed = np.array([score(row) for row in scored]), changed[refused == 0]
+        issued = [r for r in scored if r["stratum"] == STABLE and r["withheld"] is None and r["p_value"] is not None]
         flagged = np.array([row["p_value"] <= alpha for row in issued], float)
-        withheld = np.array([row["withheld"] is not None for row in part], float)
         return {
             "pairs": len(part),
-            "auroc": over_photos(part, lambda index: auroc(values[index], changed[index])),
-            "sensitivity": over_photos(part, lambda index: mean_of(values[index][changed[index]] > line)),
-            "false_alarms": over_photos(part, lambda index: mean_of(values[index][~changed[index]] > line)),
+            "auroc": over_photos(scored, lambda index: auroc(values[index], scored_changed[index])),
+            "sensitivity": over_photos(part, lambda index: mean_of(alarm[index][changed[index]])),
+            "false_alarms": over_photos(part, lambda index: mean_of(alarm[index][~changed[index]])),
+            "not_scored": over_photos(part, lambda index: mean_of(refused[index])),
             "withheld": over_photos(part, lambda index: mean_of(withheld[index])),
             "flagged_unchanged": over_photos(issued, lambda index: mean_of(flagged[index])),
         }
 
-    return by_tone(scored, figures)
+    return by_tone(rows, figures)
 
 
 def by_tone(rows: Sequence[Row], figures: Callable[[Sequence[Row]], dict[str, Any]]) -> dict[str, Any]:
@@ -154,14 +169,15 @@ def by_tone(rows: Sequence[Row], figures: Callable[[Sequence[Row]], dict[str, An
     return told | {"all": {"photos": len({row["photo"] for row in rows})} | figures(rows)}
 
 
-def _change_rows(folder: Path, release: Release) -> list[Row]:
-    from longderm.bench.change import CROPS
+def _change_rows(folder: Path, release: Release, split: str) -> list[Row]:
     from longderm.bench.change_measuring import rescored
 
     path = folder / ROWS
     if not path.is_file():
         raise SourceNotFoundError(f"--change must name the folder of a run of bench change: no {ROWS} there")
-    lines = [json.loads(line) for line in path.read_text().splitlines()[1:] if line.endswith("}")]
+    described, *lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    if described["split"] != split:
+        raise UsageError(f"--change is of split {described['split']!r}, not {split!r}; give its --split")
     return [rescored(row, release, folder / CROPS) for row in lines if row["stratum"] in (STABLE, *STRONG)]
 
 
@@ -184,7 +200,9 @@ def simulated_figures(rows: Sequence[Row], release: Release) -> dict[str, Any]:
     def figures(part: Sequence[Row]) -> dict[str, Any]:
         issued = [row for row in part if row["pairs"][0]["withheld"] is None]
         values = np.array([row["pairs"][0]["score"] for row in issued])
-        flagged = np.array([row["pairs"][0]["p_value"] <= alpha for row in issued], float)
+        p_values = [row["pairs"][0]["p_value"] for row in issued]
+        # A release with too small a calibration gives no p-value, and flags nothing.
+        flagged = np.array([value is not None and value <= alpha for value in p_values], float)
         changing = np.array([row["stratum"] == CHANGING for row in issued], bool)
         areas = [
             abs(visit["area_mm2"] / visit["true_area_mm2"] - 1)
@@ -201,11 +219,7 @@ def simulated_figures(rows: Sequence[Row], release: Release) -> dict[str, Any]:
             "area_error_median": round(float(np.median(areas)), 4) if areas else None,
         }
 
-    names = ("I", "II", "III", "IV", "V", "VI")
-    by_type = {
-        name: figures([row for row in rows if row["skin"] == skin])
-        for name, skin in zip(names, SKIN_TYPES, strict=True)
-    }
+    by_type = {name: figures([row for row in rows if row["skin"] == skin]) for skin, name in SKIN_TYPES.items()}
     return by_type | {"all": figures(rows)}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from longderm.change.calibration import SIZE_SHARE_MAX
 from longderm.change.familiar import LEVELS
-from longderm.models.cards import FRONT_MATTER_MARK, plain_figure, skin_tone_lines
+from longderm.models.cards import FRONT_MATTER_MARK, SKIN_TONE_HEADING, plain_figure, skin_tone_lines
 
 #: Blocks of figures.json that have a section of their own; the others are those of the fit.
 BY_SKIN_TONE, SEMI_SYNTHETIC, RELIABILITY = "by_skin_tone", "semi_synthetic", "reliability"
@@ -147,9 +147,9 @@ def _reliability_lines(told: Mapping[str, Any] | None) -> list[str]:
 
 
 def _tone_lines(told: Mapping[str, Any] | None) -> list[str]:
-    if told is None:
+    if not told:
         return []
-    lines = ["## By skin tone", ""]
+    lines = [SKIN_TONE_HEADING, ""]
     if "photos" in told:
         lines += [
             "Changes made in real photos, by the tone of the photo (typology angle of the skin around the lesion; one",
@@ -173,39 +173,47 @@ def _network_lines(network: Mapping[str, Any] | None) -> list[str]:
     """What the card says of the network that compares both photos; nothing of a release without one."""
     if network is None:
         return []
-    held = network["held_out"]
-    runs = [*network.get("earlier", ()), network["training"]]
-    reasons = {key.removeprefix("held_auroc_"): told for key, told in held.items() if key.startswith("held_auroc_")}
-    named = ", ".join(f"{name} {told:.3f}" for name, told in reasons.items())
+    counts = {name: network[name] for name in ("photos", "simulated_photos") if name in network}
+    runs = [*network.get("earlier", ()), network["training"] | counts]
     return [
         "## The network",
         "",
         "`appearance` is the answer of a siamese network (`network.safetensors`, trained from scratch, "
         f"{network['parameters'] / 1e6:.2f} million",
-        "parameters) that compares both aligned crops: its mean log odds over four views, plus 8. Trained on",
-        f"pairs made of {network['photos']} photos (split train of the ISIC 2018 challenge, CC0) and "
-        f"{network.get('simulated_photos', 0)} simulated ones, each taken twice in",
+        "parameters) that compares both aligned crops: its mean log odds over four views, plus 8. Trained on pairs",
+        "made of photos (split train of the ISIC 2018 challenge, CC0) and of simulated ones, each taken twice in",
         "software, half of them changed in between by painting. It has seen no lesion that truly changed.",
         "",
-        *(line for run in runs for line in _run_lines(run)),
+        *(_run_line(run) for run in runs),
         "",
-        "On pairs of the same kind over photos left out: AUROC "
-        f"{held['held_auroc']:.3f}, weak changes too; hottest place inside the change in",
-        f"{100 * held['held_hottest_inside']:.0f}%. The heat map is its chance that a place changed.",
-        *([f"What changed, told of changed pairs (AUROC): {named}."] if named else []),
+        *_held_out_lines(network["held_out"]),
+        "The heat map is the network's chance that a place changed.",
         "",
     ]
 
 
-def _run_lines(run: Mapping[str, Any]) -> list[str]:
-    """The command of one run, and what it began with."""
-    told = f"--passes {run['passes']} --seed {run['seed']} --threads 1"
-    if "simulated_patients" in run:
-        told = f"--simulated-patients {run['simulated_patients']} {told}"
+def _run_line(run: Mapping[str, Any]) -> str:
+    """The command of one run, what it began with, and on how many photos."""
+    options = ("simulated_patients", "passes", "rounds", "seed")
+    told = " ".join(f"--{name.replace('_', '-')} {run[name]}" for name in options if name in run)
     start = run.get("start")
     begun = f" --start EARLIER`, EARLIER with the weights of SHA-256 {start[:8]}" if start else "`"
-    only = "; it fits the reasons alone, score and map stay" if not run["passes"] else ""
-    return [f"- `longderm train change FOLDER --out OUT {told}{begun}{only}"]
+    only = ", the reasons alone" if not run["passes"] else ""
+    photos = f": {run['photos']:,} photos, {run.get('simulated_photos', 0):,} simulated ones" if "photos" in run else ""
+    return f"- `longderm train change FOLDER --out OUT {told} --threads 1{begun}{only}{photos}"
+
+
+def _held_out_lines(held: Mapping[str, Any]) -> list[str]:
+    """How it does on photos that were left out of its training, where there were any."""
+    if held.get("held_auroc") is None or held.get("held_hottest_inside") is None:
+        return []
+    reasons = {key.removeprefix("held_auroc_"): told for key, told in held.items() if key.startswith("held_auroc_")}
+    named = ", ".join(f"{name} {plain_figure(told)}" for name, told in reasons.items())
+    return [
+        f"On pairs of the same kind over photos left out: AUROC {held['held_auroc']:.3f}, weak changes too; hottest",
+        f"place inside the change in {100 * held['held_hottest_inside']:.0f}%.",
+        *([f"What changed, told of changed pairs (AUROC): {named}."] if named else []),
+    ]
 
 
 def _evolution_lines(head: dict[str, Any] | None) -> list[str]:

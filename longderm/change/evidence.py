@@ -10,7 +10,7 @@ from typing import Any
 from longderm.change.result import Delta
 
 #: The release of kind "change" that is used when none is given.
-DEFAULT_VERSION = "0.4.0"
+DEFAULT_VERSION = "0.5.0"
 
 #: Decimals kept before anything meets a threshold, so that the last bits of a platform decide nothing.
 DECIMALS = 6

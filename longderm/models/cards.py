@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 #: The line before and after the front matter of a card, by which model hubs index it.
@@ -10,6 +10,22 @@ FRONT_MATTER_MARK = "---"
 #: The section that tells figures by skin tone, and those that it stands before.
 SKIN_TONE_HEADING = "## By skin tone"
 _LAST_HEADINGS = ("## Where it fails", "## Limits")
+#: Groups from light to dark, and columns with the counts first: JSON keeps no order. Others follow by name.
+_GROUPS = (
+    "very light",
+    "light",
+    "intermediate",
+    "tan or darker",
+    "not known",
+    "I",
+    "II",
+    "III",
+    "IV",
+    "V",
+    "VI",
+    "all",
+)
+_COLUMNS = ("photos", "lesions", "pairs", "auroc", "sensitivity", "false_alarms", "flagged_unchanged")
 
 
 def without_front_matter(card: str) -> str:
@@ -35,19 +51,25 @@ def with_skin_tones(card: str, lines: Sequence[str]) -> str:
 
 def skin_tone_lines(groups: Mapping[str, Mapping[str, Any]], what: str) -> list[str]:
     """A table of figures by group, `what` the groups are; those that are too small to tell have no figure."""
-    columns = list(dict.fromkeys(key for told in groups.values() for key in told))
+    columns = _in_order({key for told in groups.values() for key in told}, _COLUMNS)
+    ordered = {group: groups[group] for group in _in_order(groups, _GROUPS)}
     return [
         f"| {what} | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
         "|---" * (len(columns) + 1) + "|",
         *(
             f"| {group} | " + " | ".join(plain_figure(told[c]) if c in told else "too few" for c in columns) + " |"
-            for group, told in groups.items()
+            for group, told in ordered.items()
         ),
     ]
 
 
+def _in_order(names: Iterable[str], first: Sequence[str]) -> list[str]:
+    known = {name: number for number, name in enumerate(first)}
+    return sorted(names, key=lambda name: (known.get(name, len(first)), name))
+
+
 def plain_figure(value: Any) -> str:
-    """A number, or [value, low, high] as "value (low-high)"; "-" for none."""
+    """A number, or [value, low, high] as "value (low to high)"; "-" for none."""
     if value is None:
         return "-"
     if isinstance(value, (list, tuple)):

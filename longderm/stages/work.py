@@ -32,7 +32,7 @@ CODE_VERSIONS = {
     "structures": 2,
     "measures": 3,
     "alignments": 6,
-    "changes": 4,
+    "changes": 5,
     "decisions": 3,
     "trajectories": 3,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,9 @@ def train_change(
     from longderm.training.start import prepare_run, progress_bar
 
     trained, shape = None, ChangeArchitecture()
-    earlier: list[Any] = []
+    earlier: list[dict[str, Any]] = []
+    if settings.passes < 0 or settings.rounds < 1:
+        raise UsageError("--passes must be 0 or more and --rounds 1 or more")
     if start is None and not settings.passes:
         raise UsageError("--passes 0 fits the reasons of a trained network: give its --start")
     if start is not None:
@@ -139,9 +141,9 @@ def train_change(
     return {"out": str(out), "network": str(target), "photos": len(photos)} | figures
 
 
-def _read_start(start: Path) -> tuple[ChangeNetwork, str, list[Any]]:
+def _read_start(start: Path) -> tuple[ChangeNetwork, str, list[dict[str, Any]]]:
     """The network of an earlier run or of a release, with a logit for every reason, the SHA-256 of its weights, and the
-    settings of the runs that led to it, the first one first. Raises as `train_change` says."""
+    runs that led to it. Raises as `train_change` says."""
     weights = start / CHANGE_WEIGHTS_FILE
     if not weights.is_file():
         raise SourceNotFoundError(
@@ -151,7 +153,15 @@ def _read_start(start: Path) -> tuple[ChangeNetwork, str, list[Any]]:
     config = json.loads((start / "config.json").read_text())
     # A release keeps what is told of its network beside the architecture.
     told = config if "training" in config else config["network"]
-    return network, hash_file(weights), [*told.get("earlier", []), *([told["training"]] if "training" in told else [])]
+    return network, hash_file(weights), runs_of(told)
+
+
+def runs_of(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Settings and counts of photos of each run that led to a network, the first one first; `told` as in its config."""
+    if "training" not in told:
+        return []
+    counts = {name: told[name] for name in ("photos", "simulated_photos") if name in told}
+    return [*told.get("earlier", []), told["training"] | counts]
 
 
 def train_network(
@@ -193,7 +203,7 @@ def train_network(
             logits = look(network, batch)
         return change_loss(logits, batch)
 
-    def check(network: ChangeNetwork, passes: int) -> dict[str, float]:
+    def check(network: ChangeNetwork, passes: int) -> dict[str, float | None]:
         due = passes % _CHECK_EVERY == 0 or passes == settings.passes
         return check_change(network, held, settings) if held and due else {}
 
@@ -224,7 +234,7 @@ def change_loss(logits: ChangeLogits, batch: ChangeBatch) -> Tensor:
 
 
 @torch.no_grad()
-def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSettings) -> dict[str, float]:
+def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSettings) -> dict[str, float | None]:
     """AUROC of changed against stable pairs of the training's own generator over held-out photos, in how many of the
     changed ones the where-map's hottest cell is one that changed, and AUROC of each reason among the changed ones. The
     same pairs at every call."""
@@ -245,17 +255,17 @@ def check_change(network: ChangeNetwork, held: list[Example], settings: ChangeSe
     told, true = np.concatenate(reasons), np.concatenate(truly)
     return {
         "held_auroc": _auroc(np.concatenate(scores), np.concatenate(labels)),
-        "held_hottest_inside": round(float(hot.mean()), 4) if hot.size else float("nan"),
+        "held_hottest_inside": round(float(hot.mean()), 4) if hot.size else None,
     } | {
         f"held_auroc_{name}": _auroc(told[:, number], true[:, CHANGE_REASONS.index(name)])
         for number, name in enumerate(network.architecture.reasons)
     }
 
 
-def _auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
-    """Mann and Whitney's count of positive above other scores, as a share; NaN where there is only one kind."""
+def _auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float | None:
+    """Mann and Whitney's count of positive above other scores, as a share; None where there is only one kind."""
     from scipy.stats import mannwhitneyu
 
     both = int(positive.sum()) * int((~positive).sum())
     high, low = score[positive].astype(np.float64), score[~positive].astype(np.float64)
-    return round(float(mannwhitneyu(high, low).statistic) / both, 4) if both else float("nan")
+    return round(float(mannwhitneyu(high, low).statistic) / both, 4) if both else None

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from longderm.training.change_batches import ChangeBatch
 
 #: The lesion's symmetry changed where its asymmetry of shape (share of the lesion) or colour (CIE 1976) moves by more
-#: than this, up or down: the standard deviation between two photos of an unchanged lesion (change/0.4.0).
+#: than this, up or down: one standard deviation of what is measured between photos of an unchanged lesion (0.4.0).
 SYMMETRY_MOVED = (0.012, 1.24)
 #: Colours are blurred by this share of the lesion's box before halves are compared, as `longderm.imaging.measure` does.
 _BLUR = 0.02
 #: Penalty of the layer's weights on standardised features. Of 1 to 3000, 10 to 100 told the reasons of held-out photos
 #: alike (AUROC 0.97 to 0.99, symmetry 0.79 to 0.82), others less well.
 _PENALTY = 30.0
+#: A feature that varies by less than this share of the usual one is dead.
+_DEAD = 1e-3
 #: The reason that may stand beside any of the others.
 SYMMETRY = "symmetry"
 
@@ -77,7 +79,9 @@ def fit_reasons(
     if not seen:
         return
     features, labels = np.concatenate(seen).astype(np.float64), np.concatenate(told)
-    mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+    mean, spread = features.mean(axis=0), features.std(axis=0)
+    # What hardly varies would get a weight that half precision cannot hold: it gets none.
+    spread[spread < _DEAD * np.median(spread)] = np.inf
     for number, name in enumerate(network.architecture.reasons):
         positive = labels[:, CHANGE_REASONS.index(name)]
         if positive.any() and not positive.all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -81,7 +81,7 @@ def run_passes(
     draw: Callable[[int, int], Iterable[B]],
     loss_of: Callable[[N, B], Tensor],
     out: Path,
-    check: Callable[[N, int], dict[str, float]],
+    check: Callable[[N, int], Mapping[str, float | None]],
     progress: Callable[[int, int, str], None],
 ) -> N:
     """Train until `settings.passes` are done and return the averaged network, for inference.

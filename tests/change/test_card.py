@@ -36,6 +36,8 @@ def test_a_network_is_told_with_the_runs_that_led_to_it(config):
     told = change_card("change/9.0.0", config | {"network": trained}, {})
     assert all(words in told for words in ("1.69 million", "77 photos", "--passes 9", "0.912", "87%", "symmetry 0.800"))
     assert "--start" not in told
+    unheld = change_card("change/9.0.0", config | {"network": trained | {"held_out": {}}}, {})
+    assert "1.69 million" in unheld and "left out" not in unheld
     later = {"passes": 0, "seed": 5, "simulated_patients": 3, "start": "c0ffee00" + 56 * "1"}
     told = change_card("c/1", config | {"network": trained | {"training": later, "earlier": [trained["training"]]}}, {})
     first, second = (line for line in told.splitlines() if line.startswith("- `longderm train change"))

@@ -11,7 +11,8 @@ import torch
 from longderm.models.change_network import CHANGE_REASONS, ChangeArchitecture, ChangeNetwork, with_every_reason
 from longderm.training.change import look
 from longderm.training.change_batches import ChangeBatch
-from longderm.training.change_reasons import fit_reasons, reasons_of, symmetry_moved
+from longderm.training.change_reasons import _evened, fit_reasons, reasons_of, symmetry_moved
+from longderm.training.logistic import fit_ridge
 
 SMALL = ChangeArchitecture(widths=(8, 12, 16, 24), blocks=(1, 1, 1), compared=(8, 12, 16))
 SIDE = 120
@@ -105,3 +106,25 @@ def test_a_network_with_fewer_reasons_keeps_what_it_says_and_is_even_on_the_new_
         said, more = (network(photos[0], photos[1], torch.zeros(3, 2)) for network in (former, whole))
     assert torch.equal(said.change, more.change) and torch.equal(said.where, more.where)
     assert torch.allclose(said.reasons, more.reasons[:, :3]) and (more.reasons[:, 3] == 0).all()
+
+
+def test_growth_alone_does_not_speak_for_symmetry():
+    """Where symmetry goes with growth in nine of ten pairs, a feature of growth says nothing of it."""
+    rng = np.random.default_rng(6)
+    grown = rng.random(4000) < 0.5
+    moved = np.where(grown, rng.random(4000) < 0.9, rng.random(4000) < 0.1)
+    labels = np.stack([grown, ~grown, np.zeros(4000, bool), moved], axis=1)
+    counts = _evened(labels)
+    assert counts.mean() == pytest.approx(1.0)
+    for group in (grown, ~grown):
+        assert counts[group & moved].sum() == pytest.approx(counts[group & ~moved].sum())
+    features = np.stack([grown + 0.3 * rng.normal(size=4000), moved + rng.normal(size=4000)], axis=1)
+    fooled, even = (fit_ridge(features, moved, 1.0, times) for times in (None, counts))
+    assert fooled[0] > 2 and abs(even[0]) < 0.3 and even[1] > 0.7
+
+
+def test_a_row_that_counts_thrice_is_three_rows():
+    rng = np.random.default_rng(8)
+    inputs, labels, times = rng.normal(size=(60, 3)), rng.random(60) < 0.5, rng.integers(1, 4, 60)
+    counted = fit_ridge(inputs, labels, 2.0, times.astype(float))
+    assert counted == pytest.approx(fit_ridge(np.repeat(inputs, times, axis=0), np.repeat(labels, times), 2.0))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from longderm.cli import main
-from longderm.errors import UsageError
+from longderm.errors import RefusedError, UsageError
 from longderm.models.change_network import (
     CHANGE_REASONS,
     ChangeArchitecture,
@@ -21,7 +21,7 @@ from longderm.models.change_network import (
 from longderm.models.kinds import check_release
 from longderm.models.releases import packaged_registry, write_hashes
 from longderm.training.change import ChangeSettings, train_change
-from longderm.training.change_release import base_name, release_with_reasons
+from longderm.training.change_release import release_with_reasons, require_base
 
 SMALL = ChangeArchitecture((8, 12, 16, 24), (1, 1, 1), (8, 12, 16), CHANGE_REASONS[:3])
 NO_PASS = ChangeSettings(seed=2, passes=0, rounds=2, batch_size=4, simulated_patients=0, held_share=0.3)
@@ -58,8 +58,8 @@ def test_without_a_pass_only_the_reasons_are_new(base, run):
             assert torch.equal(value, after.state_dict()[name]), name
     assert after.reasons.weight[3].abs().sum() > 0
     told = json.loads((run / "change" / "config.json").read_text())
-    assert told["earlier"][-1]["passes"] == 8 and told["training"]["passes"] == 0
-    assert 0 <= told["held_out"]["held_auroc_size"] <= 1
+    assert told["earlier"][-1]["passes"] == 8 and told["earlier"][-1]["photos"] == 1100
+    assert told["training"]["passes"] == 0 and told["photos"] < 12
 
 
 def test_the_release_has_the_numbers_of_its_base_and_names_it(base, run, tmp_path):
@@ -86,11 +86,31 @@ def test_a_network_that_was_trained_on_is_no_such_release(base, run, tmp_path):
         release_with_reasons(base, folder, tmp_path, "9.0.0")
 
 
-def test_only_a_release_has_numbers_to_take(base, run, tmp_path):
-    assert base_name(base) == "change/0.4.0"
+def test_only_a_release_that_longderm_brought_has_numbers_to_take(base, run, tmp_path):
+    assert require_base(base, tmp_path, "9.0.0") == "change/0.4.0"
     for start in (None, run / "change", tmp_path):
         with pytest.raises(UsageError, match="--start"):
-            base_name(start)
+            require_base(start, tmp_path, "9.0.0")
+    with pytest.raises(UsageError, match="is no release"):
+        require_base(base, tmp_path, "../x")
+    (tmp_path / "change" / "1").mkdir(parents=True)
+    (tmp_path / "change" / "1" / "note").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        require_base(base, tmp_path, "1")
+
+
+@pytest.mark.parametrize("fault", ["site", "damaged"])
+def test_a_base_that_is_fitted_to_a_site_or_damaged_is_refused(base, tmp_path, fault):
+    folder = tmp_path / "0.4.0"
+    shutil.copytree(base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["source"] = {"kind": "site"}
+    (folder / "config.json").write_text(json.dumps(config))
+    if fault == "site":
+        write_hashes(folder)
+    kind = UsageError if fault == "site" else RefusedError
+    with pytest.raises(kind, match="is none" if fault == "site" else "differs"):
+        require_base(folder, tmp_path, "9.0.0")
 
 
 def test_the_command_refuses_before_it_reads_a_photo(base, isic_folder, tmp_path, capsys):
@@ -107,3 +127,5 @@ def test_the_command_refuses_before_it_reads_a_photo(base, isic_folder, tmp_path
     assert code == 2 and "--passes 0" in told
     code, told = ends("--release", "9.0.0", "--passes", "0")
     assert code == 2 and "--start" in told
+    code, told = ends("--passes", "-1")
+    assert code == 2 and "--passes must be 0 or more" in told
