@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from longderm.bench.change_measuring import measure_row, rescored
 from longderm.bench.change_pairs import ChangeSpec, plan, usable_photos
@@ -24,13 +24,18 @@ from longderm.bench.rows import Row, start_rows
 from longderm.change.evidence import DEFAULT_VERSION
 from longderm.errors import UsageError
 from longderm.models import Release, load_release
+from longderm.threads import one_thread
 
 #: A pair with all that is measured of it is one line of it; the first line says of which run.
 ROWS = "pairs.jsonl"
+#: The same rows as the release of the report judges them; the first line says of which run and release.
+JUDGED = "judged.jsonl"
 #: Folder of the aligned crops.
 CROPS = "crops"
 #: Pairs between two lines of progress.
 _TOLD_EVERY = 50
+
+T = TypeVar("T")
 
 
 def run(
@@ -88,7 +93,9 @@ def run(
                 print(f"{len(rows)} of {len(specs)} pairs", flush=True)
             if minutes and time.monotonic() - started > 60 * minutes:
                 break
-    judged = [rescored(row, chosen, out / CROPS) for row in sorted(rows, key=lambda row: row["name"])]
+    judged = list(_judged(sorted(rows, key=lambda row: row["name"]), chosen, out / CROPS, workers))
+    lines = [described | {"release": chosen.name}, *judged]
+    (out / JUDGED).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
     figures = report(judged)
     print_table(figures)
     write_diagram(out / PICTURE, [row for row in judged if row["refused"] is None], chosen.name)
@@ -100,8 +107,17 @@ def _measured(
     specs: list[ChangeSpec], folder: Path, split: str, release: Release, crops_to: Path | None, workers: int
 ) -> Iterator[Row]:
     measure = partial(measure_row, folder=folder, split=split, release=release, crops_to=crops_to)
+    yield from _mapped(measure, specs, workers)
+
+
+def _judged(rows: list[Row], release: Release, crops_from: Path, workers: int) -> Iterator[Row]:
+    yield from _mapped(partial(rescored, release=release, crops_from=crops_from), rows, workers)
+
+
+def _mapped(make: Callable[[T], Row], each: list[T], workers: int) -> Iterator[Row]:
     if workers == 1:
-        yield from map(measure, specs)
+        with one_thread():
+            yield from map(make, each)
         return
     with one_thread_processes(workers) as pool:
-        yield from pool.map(measure, specs, chunksize=4)
+        yield from pool.map(make, each, chunksize=4)

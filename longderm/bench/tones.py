@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.bench.change import CROPS, ROWS
+from longderm.bench.change import JUDGED
 from longderm.bench.change_figures import Figure, mean_of, over_photos, score, threshold
 from longderm.bench.change_pairs import STABLE, STRONG
 from longderm.bench.photo_tones import TONE_GROUPS, UNKNOWN, tone_groups
 from longderm.bench.photos import load_example, names_of, pick
-from longderm.bench.rows import Row
+from longderm.bench.rows import Row, start_rows
 from longderm.bench.series_measuring import SeriesSpec, measured_rows
 from longderm.bench.statistics import auroc
 from longderm.change.evidence import DEFAULT_VERSION
@@ -33,6 +33,8 @@ from longderm.models.cards import plain_figure
 from longderm.simulate.series import BENIGN, MELANOMA
 from longderm.threads import one_thread
 
+#: A photo with what is measured of it is one line of it.
+PHOTO_ROWS = "photos.jsonl"
 #: A simulated lesion on one skin with all that is measured of it is one line of it.
 SIMULATED_ROWS = "simulated.jsonl"
 #: Fewer photos than this say nothing of a group.
@@ -62,8 +64,9 @@ def run(
     photos: an ISIC-layout folder, of whose `split` at most `limit` photos (0: all) are outlined and judged; change: the
     folder that `longderm bench change --out` wrote over the same photos, whose scores are told by tone; lesions: so
     many simulated ones, half of which change, each on six skins, 0 for none; release: version of the change release;
-    resume, minutes: of the simulated part, see `bench evolution`. `longderm bench card` writes the result into cards.
-    Raises SourceNotFoundError for folders without what is asked of them, UsageError for pairs of another split.
+    resume: 1 takes what an earlier run measured in `out`; minutes: of the simulated part, see `bench evolution`.
+    `longderm bench card` writes the result into cards. Raises SourceNotFoundError for folders without what is asked of
+    them, UsageError for pairs of another split or release.
     """
     used = load_release("change", release or DEFAULT_VERSION)
     by_release: dict[str, dict[str, Any]] = {}
@@ -79,7 +82,7 @@ def run(
             # Before minutes are spent on photos.
             scored = _change_rows(Path(str(change)), used, split) if change else []
             groups = tone_groups(folder, [*names, *(row["photo"] for row in scored)])
-            rows, counted = [_photo_row(folder, name, groups[name]) for name in names], len(names)
+            rows, counted = _photo_rows(out, folder, split, groups, names, bool(resume)), len(names)
             by_release[f"segmentation/{SEGMENTATION}"] = {"photos": by_tone(rows, outline_figures)}
             by_release[f"quality/{QUALITY}"] = {"photos": by_tone(rows, quality_figures)}
             if change:
@@ -92,6 +95,21 @@ def run(
             by_release.setdefault(used.name, {})["simulated"] = simulated_figures(simulated, used)
     _print(by_release)
     return {"by_release": by_release, "run": {"seed": seed, "lesions": lesions, "split": split, "photos": counted}}
+
+
+def _photo_rows(
+    out: Path, folder: Path, split: str, groups: dict[str, str], names: Sequence[str], resume: bool
+) -> list[Row]:
+    """A row a photo, kept as a line of PHOTO_ROWS as soon as it is measured."""
+    described = {"segmentation": SEGMENTATION, "quality": QUALITY, "split": split}
+    known = {row["photo"]: row for row in start_rows(out / PHOTO_ROWS, described, resume, "--split and releases")}
+    with (out / PHOTO_ROWS).open("a") as file:
+        for name in names:
+            if name not in known:
+                known[name] = _photo_row(folder, name, groups[name])
+                file.write(json.dumps(known[name], sort_keys=True) + "\n")
+                file.flush()
+    return [known[name] for name in names]
 
 
 def _photo_row(folder: Path, name: str, group: str) -> Row:
@@ -170,15 +188,15 @@ def by_tone(rows: Sequence[Row], figures: Callable[[Sequence[Row]], dict[str, An
 
 
 def _change_rows(folder: Path, release: Release, split: str) -> list[Row]:
-    from longderm.bench.change_measuring import rescored
-
-    path = folder / ROWS
+    path = folder / JUDGED
     if not path.is_file():
-        raise SourceNotFoundError(f"--change must name the folder of a run of bench change: no {ROWS} there")
-    described, *lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+        raise SourceNotFoundError(f"--change must name the folder of a run of bench change: no {JUDGED} there")
+    described, *rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
     if described["split"] != split:
         raise UsageError(f"--change is of split {described['split']!r}, not {split!r}; give its --split")
-    return [rescored(row, release, folder / CROPS) for row in lines if row["stratum"] in (STABLE, *STRONG)]
+    if described["release"] != release.name:
+        raise UsageError(f"--change was judged by {described['release']}; run it with --resume 1 by {release.name}")
+    return rows
 
 
 def simulated_specs(lesions: int, seed: int) -> list[SeriesSpec]:

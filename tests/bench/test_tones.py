@@ -16,6 +16,7 @@ from painted_lesions import paint
 
 from longderm.bench import tones
 from longderm.bench.card import add_to_release, of_change, run
+from longderm.bench.change import JUDGED
 from longderm.bench.change_pairs import STABLE, STRONG
 from longderm.bench.series_measuring import SeriesSpec, measure_series
 from longderm.bench.tones import (
@@ -203,6 +204,10 @@ def test_rows_of_bench_change_are_told_by_the_tone_of_their_photos(isic_of_tones
     outlines = told["by_release"]["segmentation/0.3.0"]["photos"]
     assert outlines["all"]["photos"] == 4 and 0 <= outlines["all"]["dice_mean"][0] <= 1
     assert told["run"] == {"seed": 51, "lesions": 0, "split": "val", "photos": 4}
+    before = (tmp_path / tones.PHOTO_ROWS).read_text()
+    again = tones.run(tmp_path, photos=str(isic_of_tones), lesions=0, resume=1)
+    assert again["by_release"]["segmentation/0.3.0"]["photos"] == outlines, "what was measured is taken"
+    assert (tmp_path / tones.PHOTO_ROWS).read_text() == before
 
 
 @pytest.mark.parametrize(
@@ -213,6 +218,7 @@ def test_rows_of_bench_change_are_told_by_the_tone_of_their_photos(isic_of_tones
         ({"photos": "folder", "split": "test"}, SourceNotFoundError, "no photo of split 'test'"),
         ({"photos": "folder", "change": "none"}, SourceNotFoundError, "bench change"),
         ({"photos": "folder", "change": "train"}, UsageError, "split 'train'"),
+        ({"photos": "folder", "change": "other"}, UsageError, "judged by change/0"),
     ],
 )
 def test_folders_without_what_is_asked_of_them_are_told_in_one_line(isic_of_tones, tmp_path, options, kind, words):
@@ -220,20 +226,18 @@ def test_folders_without_what_is_asked_of_them_are_told_in_one_line(isic_of_tone
         options = options | {"photos": str(isic_of_tones)}
     if options.get("change") == "train":
         options = options | {"change": str(written_rows(tmp_path, "train"))}
+    if options.get("change") == "other":
+        options = options | {"change": str(written_rows(tmp_path, "val", "change/0"))}
     with pytest.raises(kind, match=words) as caught:
         tones.run(tmp_path, **({"lesions": 0} | options))
     assert "\n" not in str(caught.value)
 
 
-def written_rows(folder, split):
-    """Rows as bench change writes them, of four photos, scored by the release in use."""
-    release = load_release("change", DEFAULT_VERSION)
-    kept = {"model": release.digest, "named_reasons": []}
-    rows = [row | kept for row in change_rows("P", 4, 9.0)] + [
-        row | kept | {"refused": "no lesion"} for row in change_rows("P", 4, 9.0)
-    ]
-    lines = [{"split": split}, *rows]
-    (folder / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+def written_rows(folder, split, release=f"change/{DEFAULT_VERSION}"):
+    """Rows as bench change writes them, of four photos."""
+    rows = change_rows("P", 4, 9.0) + [row | {"refused": "no lesion"} for row in change_rows("P", 4, 9.0)]
+    lines = [{"split": split, "release": release}, *rows]
+    (folder / JUDGED).write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
 
