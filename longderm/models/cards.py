@@ -50,7 +50,9 @@ def with_skin_tones(card: str, lines: Sequence[str]) -> str:
 
 
 def skin_tone_lines(groups: Mapping[str, Mapping[str, Any]], what: str) -> list[str]:
-    """A table of figures by group, `what` the groups are; those that are too small to tell have no figure."""
+    """A table of figures by group, `what` the groups are; those that are too small to tell have no figure, and those
+    that hold nothing no row."""
+    groups = {group: told for group, told in groups.items() if any(told.values())}
     columns = _in_order({key for told in groups.values() for key in told}, _COLUMNS)
     ordered = {group: groups[group] for group in _in_order(groups, _GROUPS)}
     return [

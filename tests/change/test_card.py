@@ -103,5 +103,6 @@ def test_figures_are_written_alike_and_groups_without_them_are_too_few():
         "3",
         "-",
     ]
-    lines = skin_tone_lines({"a": {"photos": 30, "dice_mean": 0.9}, "b": {"photos": 2}}, "tone")
+    groups = {"a": {"dice_mean": 0.9, "photos": 30}, "b": {"photos": 2}, "none": {"photos": 0}}
+    lines = skin_tone_lines(groups, "tone")
     assert lines == ["| tone | photos | dice mean |", "|---|---|---|", "| a | 30 | 0.900 |", "| b | 2 | too few |"]
