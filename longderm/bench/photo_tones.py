@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from longderm.bench.photos import load_example
+from longderm.errors import SourceNotFoundError
 from longderm.imaging import Segmentation
 from longderm.imaging.lesion_looks import describe
 
@@ -28,8 +29,13 @@ UNKNOWN = "not known"
 
 
 def tone_class(folder: Path, name: str) -> str:
-    """The class of one photo's skin around the expert's outline, or UNKNOWN where too little of it is seen."""
+    """The class of one photo's skin around the expert's outline, or UNKNOWN where too little of it is seen.
+
+    Raises SourceNotFoundError where the mask is not of the photo's size.
+    """
     example = load_example(folder, name)
+    if example.mask.shape != example.photo.shape:
+        raise SourceNotFoundError(f"{name}: its mask is of another size than the photo; give the mask drawn on it")
     tone = describe(example.photo, Segmentation(example.mask, 1.0, True, None, False, "true mask")).tone
     return tone.ita_class if tone is not None else UNKNOWN
 

@@ -233,6 +233,14 @@ def test_folders_without_what_is_asked_of_them_are_told_in_one_line(isic_of_tone
     assert "\n" not in str(caught.value)
 
 
+def test_a_mask_of_another_size_is_told_with_its_photo(isic_of_tones, tmp_path):
+    folder = tmp_path / "isic"
+    shutil.copytree(isic_of_tones, folder)
+    cv2.imwrite(str(folder / "masks" / "P2.png"), np.full((90, 120), 255, np.uint8))
+    with pytest.raises(SourceNotFoundError, match="P2: its mask"):
+        tones.run(tmp_path, photos=str(folder), lesions=0)
+
+
 def written_rows(folder, split, release=f"change/{DEFAULT_VERSION}"):
     """Rows as bench change writes them, of four photos."""
     rows = change_rows("P", 4, 9.0) + [row | {"refused": "no lesion"} for row in change_rows("P", 4, 9.0)]
