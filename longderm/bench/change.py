@@ -93,7 +93,8 @@ def run(
                 print(f"{len(rows)} of {len(specs)} pairs", flush=True)
             if minutes and time.monotonic() - started > 60 * minutes:
                 break
-    judged = list(_judged(sorted(rows, key=lambda row: row["name"]), chosen, out / CROPS, workers))
+    judge = partial(rescored, release=chosen, crops_from=out / CROPS)
+    judged = list(_mapped(judge, sorted(rows, key=lambda row: row["name"]), workers))
     lines = [described | {"release": chosen.name}, *judged]
     (out / JUDGED).write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
     figures = report(judged)
@@ -108,10 +109,6 @@ def _measured(
 ) -> Iterator[Row]:
     measure = partial(measure_row, folder=folder, split=split, release=release, crops_to=crops_to)
     yield from _mapped(measure, specs, workers)
-
-
-def _judged(rows: list[Row], release: Release, crops_from: Path, workers: int) -> Iterator[Row]:
-    yield from _mapped(partial(rescored, release=release, crops_from=crops_from), rows, workers)
 
 
 def _mapped(make: Callable[[T], Row], each: list[T], workers: int) -> Iterator[Row]:

@@ -10,14 +10,10 @@ import numpy as np
 from longderm.bench.change_figures import Figure, mean_of, over_photos, score, share_of, threshold
 from longderm.bench.change_pairs import STABLE, STRONG
 from longderm.bench.rows import Row
+from longderm.models.change_network import SYMMETRY, SYMMETRY_MOVED
 
 #: What changed in each stratum, in the words of `longderm.models.change_network.CHANGE_REASONS`; symmetry may besides.
 REASON_OF = {"growth": "size", "blotch": "colour", "colour": "colour", "lost": "structure"}
-SYMMETRY = "symmetry"
-#: Symmetry counts as changed where the lesion's own asymmetry (of shape, of colour; `change_symmetry`) moved by more
-#: than this, either way: one standard deviation of what the pipeline measures between photos of an unchanged lesion
-#: (change/0.4.0). The same sizes as in training, on another measure.
-SYMMETRY_MOVED = (0.012, 1.24)
 
 
 def reason_named(scored: Sequence[Row]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from longderm.bench.change_camera import draw_camera, draw_conditions, photograph
 from longderm.bench.photo_tones import tone_class
-from longderm.bench.photos import names_of, pick
+from longderm.bench.photos import load_example, names_of, pick
 from longderm.bench.rephotography import widen
 from longderm.bench.statistics import auroc, bootstrap_interval
 from longderm.errors import SourceNotFoundError, UsageError
@@ -95,7 +95,7 @@ def gather(encoder: Encoder, folder: Path, split: str, limit: int, seed: int) ->
         (_crops(encoder, [pair[0] for pair in pairs]), _crops(encoder, [pair[1] for pair in pairs])),
         *plain(learned if probed else []),
         *plain(probed if learned else []),
-        tuple(tone_class(folder, name) for name in names),
+        tuple(tone_class(load_example(folder, name)) for name in names),
     )
 
 

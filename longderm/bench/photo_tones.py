@@ -6,10 +6,7 @@ tone, and no more is known of the patients.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
-from longderm.bench.photos import load_example
+from longderm.bench.photos import Example
 from longderm.errors import SourceNotFoundError
 from longderm.imaging import Segmentation
 from longderm.imaging.lesion_looks import describe
@@ -28,18 +25,19 @@ TONE_GROUPS = {
 UNKNOWN = "not known"
 
 
-def tone_class(folder: Path, name: str) -> str:
-    """The class of one photo's skin around the expert's outline, or UNKNOWN where too little of it is seen.
+def tone_class(example: Example) -> str:
+    """The class of a photo's skin around the expert's outline, or UNKNOWN where too little of it is seen.
 
     Raises SourceNotFoundError where the mask is not of the photo's size.
     """
-    example = load_example(folder, name)
     if example.mask.shape != example.photo.shape:
-        raise SourceNotFoundError(f"{name}: its mask is of another size than the photo; give the mask drawn on it")
+        raise SourceNotFoundError(
+            f"{example.name}: its mask is of another size than the photo; give the one drawn on it"
+        )
     tone = describe(example.photo, Segmentation(example.mask, 1.0, True, None, False, "true mask")).tone
     return tone.ita_class if tone is not None else UNKNOWN
 
 
-def tone_groups(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Photo -> its group of TONE_GROUPS, or UNKNOWN."""
-    return {name: TONE_GROUPS.get(tone_class(folder, name), UNKNOWN) for name in sorted(set(names))}
+def tone_group(example: Example) -> str:
+    """The photo's group of TONE_GROUPS, or UNKNOWN. Raises as `tone_class`."""
+    return TONE_GROUPS.get(tone_class(example), UNKNOWN)

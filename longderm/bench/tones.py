@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from longderm.bench.change import JUDGED
 from longderm.bench.change_figures import Figure, mean_of, over_photos, score, threshold
 from longderm.bench.change_pairs import STABLE, STRONG
-from longderm.bench.photo_tones import TONE_GROUPS, UNKNOWN, tone_groups
-from longderm.bench.photos import load_example, names_of, pick
+from longderm.bench.photo_tones import TONE_GROUPS, UNKNOWN, tone_group
+from longderm.bench.photos import Example, load_example, names_of, pick
 from longderm.bench.rows import Row, start_rows
 from longderm.bench.series_measuring import SeriesSpec, measured_rows
 from longderm.bench.statistics import auroc
@@ -81,47 +81,48 @@ def run(
                 raise SourceNotFoundError(f"--photos has no photo of split {split!r} with a mask")
             # Before minutes are spent on photos.
             scored = _change_rows(Path(str(change)), used, split) if change else []
-            groups = tone_groups(folder, [*names, *(row["photo"] for row in scored)])
-            rows, counted = _photo_rows(out, folder, split, groups, names, bool(resume)), len(names)
+            rows, counted = _photo_rows(out, folder, split, names, bool(resume)), len(names)
             by_release[f"segmentation/{SEGMENTATION}"] = {"photos": by_tone(rows, outline_figures)}
             by_release[f"quality/{QUALITY}"] = {"photos": by_tone(rows, quality_figures)}
             if change:
+                groups = {row["photo"]: row["tone"] for row in rows}
+                others = sorted({row["photo"] for row in scored} - set(groups))
+                groups |= {name: tone_group(load_example(folder, name)) for name in others}
                 by_release[used.name] = {"photos": change_figures(scored, groups, float(used.config["alpha"]))}
         if lesions:
             described = {"release": used.name, "digest": used.digest, "seed": seed, "lesions": lesions}
             specs = simulated_specs(lesions, seed)
-            going_on: dict[str, Any] = {"resume": bool(resume), "minutes": minutes}
-            simulated = measured_rows(out / SIMULATED_ROWS, described, specs, used, **going_on)
+            path = out / SIMULATED_ROWS
+            simulated = measured_rows(path, described, specs, used, resume=bool(resume), minutes=minutes)
             by_release.setdefault(used.name, {})["simulated"] = simulated_figures(simulated, used)
     _print(by_release)
     return {"by_release": by_release, "run": {"seed": seed, "lesions": lesions, "split": split, "photos": counted}}
 
 
-def _photo_rows(
-    out: Path, folder: Path, split: str, groups: dict[str, str], names: Sequence[str], resume: bool
-) -> list[Row]:
+def _photo_rows(out: Path, folder: Path, split: str, names: Sequence[str], resume: bool) -> list[Row]:
     """A row a photo, kept as a line of PHOTO_ROWS as soon as it is measured."""
     described = {"segmentation": SEGMENTATION, "quality": QUALITY, "split": split}
     known = {row["photo"]: row for row in start_rows(out / PHOTO_ROWS, described, resume, "--split and releases")}
     with (out / PHOTO_ROWS).open("a") as file:
         for name in names:
             if name not in known:
-                known[name] = _photo_row(folder, name, groups[name])
+                known[name] = _photo_row(load_example(folder, name))
                 file.write(json.dumps(known[name], sort_keys=True) + "\n")
                 file.flush()
     return [known[name] for name in names]
 
 
-def _photo_row(folder: Path, name: str, group: str) -> Row:
+def _photo_row(example: Example) -> Row:
     from longderm.imaging import assess_quality, segment
     from longderm.imaging.artefacts import find_artefacts
     from longderm.imaging.fit import dice
 
-    example = load_example(folder, name)
+    tone = tone_group(example)
     hidden = find_artefacts(example.photo.pixels)
     drawn = segment(example.photo, artefacts=hidden)
     overlap = dice(drawn.mask, example.mask) if drawn.found else 0.0
-    return {"photo": name, "tone": group, "dice": overlap, "quality": assess_quality(example.photo, hidden).score}
+    quality = assess_quality(example.photo, hidden).score
+    return {"photo": example.name, "tone": tone, "dice": overlap, "quality": quality}
 
 
 def outline_figures(rows: Sequence[Row]) -> dict[str, Any]:

@@ -26,6 +26,10 @@ WHERE_STRIDE_PX = 8
 #: What a change may be of, in the order of the reasons' logits; groups of the measured differences. A change may be of
 #: several: one that grows to one side is of size and of symmetry.
 CHANGE_REASONS = ("size", "colour", "structure", "symmetry")
+#: The reason that may stand beside any of the others: the lesion's own asymmetry of shape (share of the lesion) or of
+#: colour (CIE 1976) moved by more than this, up or down. One standard deviation of what is measured between photos of
+#: an unchanged lesion (change/0.4.0).
+SYMMETRY, SYMMETRY_MOVED = "symmetry", (0.012, 1.24)
 #: What a network names whose config.json does not say it.
 _FORMER_REASONS = CHANGE_REASONS[:3]
 #: Weights of a change network, beside the config.json that holds its architecture.

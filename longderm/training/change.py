@@ -189,7 +189,6 @@ def train_network(
     shape = architecture or ChangeArchitecture()
     run = start_run(lambda: ChangeNetwork(shape), settings, describe_run(settings, shape), device, out)
     if start is not None and not run.done_passes:
-        start = with_every_reason(start)
         run.network.load_state_dict(start.state_dict())
         run.average.load_state_dict(start.state_dict())
 

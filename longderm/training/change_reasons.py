@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.features import masked_blur
 from longderm.imaging.shape import asymmetry
-from longderm.models.change_network import CHANGE_REASONS, ChangeLogits, ChangeNetwork
+from longderm.models.change_network import (
+    CHANGE_REASONS,
+    SYMMETRY,
+    SYMMETRY_MOVED,
+    ChangeLogits,
+    ChangeNetwork,
+)
 from longderm.simulate.photo_changes import REASONS
 from longderm.simulate.photo_pairs import PhotoPair
 from longderm.training.logistic import fit_ridge
@@ -20,9 +26,6 @@ from longderm.training.logistic import fit_ridge
 if TYPE_CHECKING:
     from longderm.training.change_batches import ChangeBatch
 
-#: The lesion's symmetry changed where its asymmetry of shape (share of the lesion) or colour (CIE 1976) moves by more
-#: than this, up or down: one standard deviation of what is measured between photos of an unchanged lesion (0.4.0).
-SYMMETRY_MOVED = (0.012, 1.24)
 #: Colours are blurred by this share of the lesion's box before halves are compared, as `longderm.imaging.measure` does.
 _BLUR = 0.02
 #: Penalty of the layer's weights on standardised features. Of 1 to 3000, 10 to 100 told the reasons of held-out photos
@@ -30,8 +33,6 @@ _BLUR = 0.02
 _PENALTY = 30.0
 #: A feature that varies by less than this share of the usual one is dead.
 _DEAD = 1e-3
-#: The reason that may stand beside any of the others.
-SYMMETRY = "symmetry"
 
 
 def reasons_of(pair: PhotoPair) -> tuple[float, ...]:

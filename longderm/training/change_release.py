@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -26,17 +25,12 @@ def require_base(start: Path | None, out: Path, version: str) -> str:
     if start is None or card_title(start) is None:
         raise UsageError("--release takes the numbers of the release that --start names; its folder must hold one")
     name = check_release(start)
-    if split_name(name)[0] != "change" or read_source(start).get("kind") == "site":
+    source = json.loads((start / "config.json").read_text()).get("source", {})
+    if split_name(name)[0] != "change" or source.get("kind") == "site":
         raise UsageError(f"--release takes the numbers of a change release that longderm brought; {name} is none")
     split_name(f"change/{version}")
     require_new(out / "change" / version)
     return name
-
-
-def read_source(folder: Path) -> dict[str, Any]:
-    """Where the numbers of a release come from, as its config says."""
-    source: dict[str, Any] = json.loads((folder / "config.json").read_text()).get("source", {})
-    return source
 
 
 def release_with_reasons(start: Path, network: Path, out: Path, version: str) -> Path:
