@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.bench.change_figures import over_photos
+from longderm.bench.change_figures import over_photos, score
 from longderm.bench.change_pairs import STABLE, STRONG
 from longderm.bench.rows import Row
 from longderm.prognosis.binary_figures import ProbabilityCurve, log_odds, probability_curve, recalibrate
@@ -39,8 +39,7 @@ def reliability(scored: Sequence[Row]) -> dict[str, Any]:
     rows = balanced_rows(scored)
     if not rows:
         return {}
-    told = np.array([float(row["score"]) for row in rows])
-    changed = np.array([row["stratum"] != STABLE for row in rows], bool)
+    told, changed = _told(rows)
     odds = log_odds(told)
 
     def fitted(index: NDArray[np.intp]) -> tuple[float, float]:
@@ -62,6 +61,11 @@ def reliability(scored: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def _told(rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores of rows, and which of them truly changed."""
+    return np.array([score(row) for row in rows]), np.array([row["stratum"] != STABLE for row in rows], bool)
+
+
 def write_diagram(path: Path, scored: Sequence[Row], release: str) -> None:
     """The reliability diagram as an SVG; none where there are no pairs of both kinds."""
     from longderm.prognosis.pictures import calibration_picture
@@ -69,8 +73,7 @@ def write_diagram(path: Path, scored: Sequence[Row], release: str) -> None:
     rows = balanced_rows(scored)
     if not rows:
         return
-    told = np.array([float(row["score"]) for row in rows])
-    changed = np.array([row["stratum"] != STABLE for row in rows], bool)
+    told, changed = _told(rows)
     curves: dict[str, ProbabilityCurve] = {release: probability_curve(told, changed, GROUPS)}
     title, remark = "Reliability of the change score", "Synthetic changes on real photos; half of the pairs changed."
     path.write_text(
