@@ -1,4 +1,4 @@
-"""Masks against experts' masks, side by side with peers: overlap, lesions missed, lesions found on bare skin, time.
+"""Masks against experts' masks, side by side with peers: overlap, lesions missed, lesions seen on bare skin, time.
 
 Photos: an ISIC-layout folder (images/, masks/, and index.csv where it has splits; structures/ where experts marked
 them), or simulated visits with their true masks. Dice counts 0 where a method finds nothing. Intervals are 95%, from
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from longderm.bench.outline_peers import Answer, grabcut, otsu
 from longderm.bench.photos import Example, load_example, names_of, pick, read_release, simulated
+from longderm.bench.skin_tiles import SkinTile, skin_tiles, summarise_tiles
 from longderm.bench.statistics import wilson
 from longderm.bench.structures import Tally
 from longderm.errors import SourceNotFoundError, UsageError
@@ -35,7 +36,7 @@ from longderm.imaging import (
     with_scale,
 )
 from longderm.imaging.artefacts import find_artefacts
-from longderm.imaging.fit import SIDE_PX, dice, fit_segmenter, lesion_free_tiles
+from longderm.imaging.fit import SIDE_PX, dice, fit_segmenter
 from longderm.imaging.sight import uses_network
 from longderm.models import Release, load_release
 from longderm.photo import Photo
@@ -138,7 +139,8 @@ def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: in
     methods: dict[str, Method] = {name: partial(_ours, release=held) for name, held in ours.items()} | _PEERS
     structures = Tally()
     rows: dict[str, list[Row]] = {name: [] for name in methods}
-    bare: dict[str, list[bool]] = {name: [] for name in methods}
+    tiles: list[SkinTile] = []
+    on_tiles: dict[str, list[bool]] = {name: [] for name in methods}
     pictures: list[tuple[float, str, Example, NDArray[np.bool_]]] = []
     stages: list[float] = []
     for index, example in enumerate(source):
@@ -157,15 +159,15 @@ def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: in
             seen = find_structures(example.photo, used)
             assert seen is not None  # the bench's photos are dermoscopic
             structures.add(seen, example.marks)
-        tiles = lesion_free_tiles(example.photo.pixels, example.mask, np.random.default_rng([seed, index]), tiles=1)
-        for tile in tiles:
+        for tile in skin_tiles(example, np.random.default_rng([seed, index])):
+            tiles.append(tile)
             for name, method in methods.items():
-                bare[name].append(method(Photo.from_array(tile))[1])
+                on_tiles[name].append(method(Photo.from_array(tile.pixels))[1])
     if not stages:
         raise SourceNotFoundError(f"no photos of split {split!r} with a mask; is index.csv there?")
     out.mkdir(parents=True, exist_ok=True)
     _draw_worst(out / "worst.png", pictures)
-    figures = {name: summarise(rows[name], bare[name], seed) for name in methods}
+    figures = {name: summarise(rows[name], seed) | summarise_tiles(tiles, on_tiles[name]) for name in methods}
     marked = structures.summarise(seed)
     _print(figures)
     _print_structures(marked)
@@ -178,7 +180,7 @@ def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: in
     }
 
 
-def summarise(rows: list[Row], bare: list[bool], seed: int = 1) -> dict[str, Any]:
+def summarise(rows: list[Row], seed: int = 1) -> dict[str, Any]:
     """Figures of one method over all photos, with 95% intervals of the means."""
     overlap = np.array([row.dice for row in rows])
     jaccard = overlap / (2 - overlap)
@@ -205,9 +207,6 @@ def summarise(rows: list[Row], bare: list[bool], seed: int = 1) -> dict[str, Any
         "found_interval": wilson(sum(found), len(rows)),
         "area_error_median": round(float(np.median(errors)), 4) if errors.size else None,
         "area_error_p95": round(float(np.percentile(errors, 95)), 4) if errors.size else None,
-        "bare_skin_tiles": len(bare),
-        "found_on_bare_skin": round(float(np.mean(bare)), 4) if bare else None,
-        "found_on_bare_skin_interval": wilson(sum(bare), len(bare)),
         "confidence_to_dice_spearman": _rank_correlation(confidence, overlap),
         "cpu_seconds_median": round(float(np.median([row.seconds for row in rows])), 4),
     }

@@ -175,14 +175,20 @@ def vary(
 def lesion_free_tiles(
     pixels: NDArray[np.uint8], mask: NDArray[np.bool_], rng: np.random.Generator, tiles: int = 2
 ) -> list[NDArray[np.uint8]]:
-    """Up to `tiles` crops, 4% of the shorter side away from the mask; fewer where the lesion leaves no room."""
+    """The photo's pixels at `lesion_free_places`."""
+    return [np.ascontiguousarray(pixels[place]) for place in lesion_free_places(mask, rng, tiles)]
+
+
+def lesion_free_places(mask: NDArray[np.bool_], rng: np.random.Generator, tiles: int = 2) -> list[tuple[slice, slice]]:
+    """Up to `tiles` crops (rows, columns), 4% of the shorter side away from the mask; fewer where the lesion leaves no
+    room. Another lesion may lie there: masks hold one."""
     import cv2
 
     side = min(mask.shape)
     gap = 2 * round(0.04 * side) + 1
     blocked = cv2.dilate(mask.astype(np.uint8), np.ones((gap, gap), np.uint8))
     covered = np.pad(blocked, ((1, 0), (1, 0))).cumsum(0, dtype=np.int64).cumsum(1)
-    found: list[NDArray[np.uint8]] = []
+    found: list[tuple[slice, slice]] = []
     for _ in range(40):
         if len(found) == tiles:
             break
@@ -190,7 +196,7 @@ def lesion_free_tiles(
         w = min(mask.shape[1], round(h * rng.choice([1.0, 4 / 3])))
         y, x = int(rng.integers(0, mask.shape[0] - h + 1)), int(rng.integers(0, mask.shape[1] - w + 1))
         if covered[y + h, x + w] - covered[y, x + w] - covered[y + h, x] + covered[y, x] == 0:
-            found.append(np.ascontiguousarray(pixels[y : y + h, x : x + w]))
+            found.append((slice(y, y + h), slice(x, x + w)))
     return found
 
 

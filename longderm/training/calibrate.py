@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from longderm.imaging.network_outline import Area, find_area
 from longderm.imaging.quadratic import fit_linear
 from longderm.imaging.sight import Sight, look, squash
 from longderm.models.lesion_network import LesionNetwork
-from longderm.training.examples import Example
+from longderm.training.examples import Example, hold_out, read_examples, read_train_rows
 from longderm.training.logistic import fit_calibration
 from longderm.training.structures import calibrate_structures
 
@@ -25,6 +27,8 @@ _OUTLINE_LEVELS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 _CROPS, _TILES = 4, 3
 #: Crops that show hardly any of the lesion, or nothing but it, teach nothing about presence.
 _MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
+#: Between these log-odds of presence, calibrated about 0.05 and 0.95, a network release looks again.
+DOUBT = (-2.0, 4.0)
 #: Settings that are chosen, not fitted. An outline expected to overlap less than a fifth helps nobody; below 0.6, a
 #: reader should look twice; in clinical photos, shadows and folds at the edge are no lesions.
 _CHOSEN = {"min_overlap": 0.2, "doubtful_overlap": 0.6, "clinical_max_cut_share": 0.1}
@@ -41,7 +45,8 @@ class Seen:
 def calibrate(
     networks: Sequence[LesionNetwork], photos: list[Example], held: list[Example], side_px: int, seed: int
 ) -> dict[str, Any]:
-    """The fitted parts of a network release's config, "drawing" and "structures", from held-out photos.
+    """The fitted parts of the config of a network release that looks again in `DOUBT`, "drawing" and "structures", from
+    held-out photos.
 
     What texture says of structures is learned from `photos`, the networks' own: they saw them, this did not.
     """
@@ -60,6 +65,29 @@ def calibrate(
     }
 
 
+def look_again(release: Path, folder: Path) -> dict[str, Any]:
+    """Let a release folder's config.json look again in `DOUBT`, and fit `min_presence` to that; returns its "drawing".
+
+    From the ISIC-layout folder of its training, by the photos that were held out of it; outlines stay as they are.
+    Cards, figures and hashes are not touched. Raises SourceNotFoundError for a folder of another layout, RefusedError
+    where the weights do not fit the config.
+    """
+    from longderm.models.weights import read_networks
+
+    path = release / "config.json"
+    config: dict[str, Any] = json.loads(path.read_text())
+    _, held = hold_out(read_train_rows(folder), config["training"]["held_share"], config["training"]["seed"])
+    networks, drawing = read_networks(release), config["drawing"]
+    config["network"]["doubt"] = list(DOUBT)
+    whole = [
+        _see(networks, example.fine, example.mask > 127, config["network"]["side_px"])
+        for example in read_examples(folder, held)
+    ]
+    drawing["min_presence"] = _least_presence(whole, drawing["presence_slope"], drawing["presence_offset"])
+    path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    return dict(drawing)
+
+
 def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict[str, Any]:
     level = max(_OUTLINE_LEVELS, key=lambda candidate: round(_mean_overlap(whole, candidate), 5))
     areas = [(find_area(seen.sight, level), seen.mask) for seen in views]
@@ -72,21 +100,25 @@ def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict
     lesions = np.array([seen.sight.presence for seen in views if _MIN_SHOWN < seen.mask.mean() < _MAX_SHOWN])
     skin = np.array([seen.sight.presence for seen in bare])
     slope, offset = fit_calibration(np.concatenate([lesions, skin]), np.arange(len(lesions) + len(skin)) < len(lesions))
-    # No photo held out may be passed over: of so few, even one would be too many, and to pass over a lesion is worse
-    # than to draw a spot of skin.
-    lowest = min(seen.sight.presence for seen in whole)
     return {
         "level": level,
         "overlap_weights": overlap_weights,
         "presence_slope": round(slope, 4),
         "presence_offset": round(offset, 4),
-        "min_presence": float(np.floor(1e4 / (1 + np.exp(-(slope * lowest + offset)))) / 1e4),
+        "min_presence": _least_presence(whole, slope, offset),
         **_CHOSEN,
     }
 
 
+def _least_presence(whole: list[Seen], slope: float, offset: float) -> float:
+    """The highest calibrated presence at which no photo held out is passed over: of so few, even one would be too many,
+    and to pass over a lesion is worse than to draw a spot of skin."""
+    lowest = min(seen.sight.presence for seen in whole)
+    return float(np.floor(1e4 / (1 + np.exp(-(slope * lowest + offset)))) / 1e4)
+
+
 def _see(networks: Sequence[LesionNetwork], pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side_px: int) -> Seen:
-    sight = look(networks, squash(pixels, side_px), (pixels.shape[0], pixels.shape[1]), "fitted")
+    sight = look(networks, squash(pixels, side_px), (pixels.shape[0], pixels.shape[1]), "fitted", DOUBT)
     return Seen(sight, shrink_mask(mask, (sight.outline.shape[0], sight.outline.shape[1])))
 
 

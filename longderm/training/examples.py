@@ -46,6 +46,14 @@ def read_index(folder: Path) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: row["isic_id"])
 
 
+def read_train_rows(folder: Path) -> list[dict[str, str]]:
+    """Rows of `index.csv` whose split is train. Raises SourceNotFoundError where there is none."""
+    rows = [row for row in read_index(folder) if row["split"] == "train"]
+    if not rows:
+        raise SourceNotFoundError("index.csv has no photo of split train")
+    return rows
+
+
 def read_examples(folder: Path, names: list[str], progress: Callable[[], None] = lambda: None) -> list[Example]:
     """The named photos of an ISIC-layout folder. Raises SourceNotFoundError where one cannot be read."""
     examples = []

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longderm.errors import SourceNotFoundError, UsageError
+from longderm.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ def prepare_run(folder: Path, out: Path, device: str, threads: int) -> tuple[tor
     import cv2
     import torch
 
-    from longderm.training.examples import read_index
+    from longderm.training.examples import read_train_rows
 
     chosen = choose_device(device)
     if threads:
@@ -30,10 +30,7 @@ def prepare_run(folder: Path, out: Path, device: str, threads: int) -> tuple[tor
     # Views are drawn by one thread; OpenCV's own would take the network's cores.
     cv2.setNumThreads(1)
     out.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in read_index(folder) if row["split"] == "train"]
-    if not rows:
-        raise SourceNotFoundError("index.csv has no photo of split train")
-    return chosen, rows
+    return chosen, read_train_rows(folder)
 
 
 def choose_device(name: str) -> torch.device:

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.errors import SourceNotFoundError
 from longderm.imaging.bands import pool
 from longderm.imaging.sight import Sight, look, read_texture, squash
 from longderm.imaging.structures import cell_scores, summarise, texture_log_odds, unusual
 from longderm.imaging.texture import Texture, overlapping
 from longderm.models.lesion_network import LesionNetwork
-from longderm.training.examples import COARSE_PX, STRUCTURES, Example, hold_out, read_examples, read_index
+from longderm.training.examples import COARSE_PX, STRUCTURES, Example, hold_out, read_examples, read_train_rows
 from longderm.training.logistic import fit_calibration, fit_ridge
 
 #: Levels of the marks that are tried.
@@ -48,10 +47,7 @@ def refit_structures(release: Path, folder: Path) -> dict[str, Any]:
 
     path = release / "config.json"
     config: dict[str, Any] = json.loads(path.read_text())
-    rows = [row for row in read_index(folder) if row["split"] == "train"]
-    if not rows:
-        raise SourceNotFoundError("index.csv has no photo of split train")
-    names, held = hold_out(rows, config["training"]["held_share"], config["training"]["seed"])
+    names, held = hold_out(read_train_rows(folder), config["training"]["held_share"], config["training"]["seed"])
     networks = read_networks(release)
     config["structures"] = calibrate_structures(
         networks, read_examples(folder, names), read_examples(folder, held), config["network"]["side_px"]

@@ -6,14 +6,17 @@ import pytest
 import torch
 from painted_lesions import draw_hairs, paint, paint_skin
 
+from longderm.errors import RefusedError
 from longderm.imaging import find_structures, see, segment
+from longderm.imaging.sight import look, read_doubt, squash
 from longderm.models import load_release
+from longderm.models.weights import read_networks
 from longderm.photo import Photo
 
 
 @pytest.fixture(scope="module")
 def release():
-    return load_release("segmentation", "0.3.0")
+    return load_release("segmentation", "0.4.0")
 
 
 @pytest.mark.parametrize("skin", [[245, 215, 200], [214, 170, 148], [150, 100, 72]])
@@ -60,6 +63,36 @@ def test_structures_are_seen_in_dermoscopic_photos_only_and_by_networks_only(rel
     assert find_structures(Photo.from_array(pixels, modality="clinical"), release) is None
     with pytest.raises(ValueError, match="no network"):
         find_structures(Photo.from_array(pixels), load_release("segmentation", "0.1.0"))
+
+
+@pytest.fixture(scope="module")
+def networks(release):
+    return read_networks(release.folder)
+
+
+def test_in_doubt_a_photo_says_the_same_of_presence_upside_down(networks):
+    square = squash(draw_hairs(paint()[0])[0], 192)
+    turned = square[::-1, ::-1].copy()
+    first, again = (look(networks, one, (192, 192), "x", (-100.0, 100.0)).presence for one in (square, turned))
+    assert again == pytest.approx(first, abs=2e-4)
+    plain = [look(networks, one, (192, 192), "x").presence for one in (square, turned)]
+    assert abs(plain[0] - plain[1]) > 1e-2, "two views alone do not"
+
+
+def test_a_second_look_moves_presence_alone_and_only_between_the_bounds(networks):
+    square = squash(paint()[0], 192)
+    once = look(networks, square, (192, 192), "x")
+    doubted = look(networks, square, (192, 192), "x", (once.presence - 1, once.presence + 1))
+    sure = look(networks, square, (192, 192), "x", (once.presence, once.presence + 1))
+    assert doubted.presence != once.presence == sure.presence
+    for name in ("views", "outline", "structure_map", "structures"):
+        np.testing.assert_array_equal(getattr(doubted, name), getattr(once, name))
+
+
+@pytest.mark.parametrize("stated", [[1.0], [2.0, 1.0], ["low", "high"], "12", None, {"low": 1}])
+def test_bounds_of_doubt_that_are_none_are_refused(stated):
+    with pytest.raises(RefusedError, match="two log-odds"):
+        read_doubt(stated)
 
 
 def test_a_sight_of_another_photo_is_not_used(release):

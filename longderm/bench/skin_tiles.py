@@ -1,0 +1,81 @@
+"""Tiles beside the outlined lesion, on which nothing should be drawn, and what readers see on them.
+
+Experts outlined one lesion of each photo; beside it, there may be another. Two readers, no dermatologists, therefore
+looked at every tile of ISIC 2018's val photos (`skin_tiles.csv`, as drawn with seed 1), each alone and without knowing
+what is drawn on it: "lesion" for one of its own or more of the outlined one, "bare" for none, whatever else lies on the
+skin, or "unsure".
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.bench.photos import Example
+from longderm.bench.statistics import wilson
+from longderm.imaging.fit import lesion_free_places
+
+LESION, BARE, UNSURE = "lesion", "bare", "unsure"
+
+
+@dataclass(frozen=True, eq=False)
+class SkinTile:
+    """A crop uint8 (H, W, 3) beside the outlined lesion, and what each reader saw on it; none for a tile never read."""
+
+    pixels: NDArray[np.uint8]
+    readings: tuple[str, ...] = ()
+
+
+def skin_tiles(example: Example, rng: np.random.Generator) -> list[SkinTile]:
+    """A tile of a photo's skin, or none where the lesion leaves no room."""
+    pixels = example.photo.pixels
+    return [
+        SkinTile(np.ascontiguousarray(pixels[rows, columns]), _readings().get(_key(example.name, rows, columns), ()))
+        for rows, columns in lesion_free_places(example.mask, rng, tiles=1)
+    ]
+
+
+def summarise_tiles(tiles: Sequence[SkinTile], found: Sequence[bool]) -> dict[str, Any]:
+    """On how many tiles a method found a lesion: of all, and of those that both readers read as one or the other."""
+    figures = _share("bare_skin_tiles", "found_on_bare_skin", list(found))
+    groups: dict[str, Callable[[tuple[str, ...]], bool]] = {
+        "bare": lambda readings: set(readings) == {BARE},
+        "no_lesion": lambda readings: LESION not in readings,
+        "lesion": lambda readings: set(readings) == {LESION},
+    }
+    read = [(tile.readings, seen) for tile, seen in zip(tiles, found, strict=True) if tile.readings]
+    for name, belongs in groups.items() if read else ():
+        seen = [one for readings, one in read if belongs(readings)]
+        figures |= _share(f"tiles_read_as_{name}", f"found_on_tiles_read_as_{name}", seen)
+    return figures
+
+
+def _share(tiles: str, share: str, found: list[bool]) -> dict[str, Any]:
+    return {
+        tiles: len(found),
+        share: round(float(np.mean(found)), 4) if found else None,
+        f"{share}_interval": wilson(sum(found), len(found)),
+    }
+
+
+def _key(name: str, rows: slice, columns: slice) -> tuple[str, int, int, int, int]:
+    return name, columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
+
+
+@lru_cache(maxsize=1)
+def _readings() -> dict[tuple[str, int, int, int, int], tuple[str, ...]]:
+    text = (files("longderm.bench") / "skin_tiles.csv").read_text()
+    return {
+        (row["photo"], *(int(row[name]) for name in ("x", "y", "width", "height"))): (  # type: ignore[misc]
+            row["first_reading"],
+            row["second_reading"],
+        )
+        for row in csv.DictReader(text.splitlines())
+    }
