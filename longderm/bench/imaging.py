@@ -66,13 +66,21 @@ _CHOSEN = {
 
 @dataclass(frozen=True)
 class Row:
-    """How one method did on one photo: overlap, relative error of the area, CPU seconds, and its confidence."""
+    """How one method did on one photo: overlap, relative error of the area, CPU seconds, its confidence, and the error
+    of the area that it states."""
 
     dice: float
     found: bool
     area_error: float
     seconds: float
     confidence: float
+    stated_error: float | None = None
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the true area lies within the stated error of the drawn one."""
+        assert self.stated_error is not None
+        return bool(abs(np.log(1 + self.area_error)) <= np.log(1 + self.stated_error))
 
 
 def run(
@@ -146,11 +154,11 @@ def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: in
     for index, example in enumerate(source):
         for name, method in methods.items():
             started = time.process_time()
-            mask, found, confidence = method(example.photo)
+            mask, found, confidence, stated = method(example.photo)
             seconds = time.process_time() - started
             error = float(mask.sum()) / max(1, int(example.mask.sum())) - 1
             overlap = dice(mask, example.mask) if found else 0.0
-            rows[name].append(Row(overlap, found, error, seconds, confidence))
+            rows[name].append(Row(overlap, found, error, seconds, confidence, stated))
             if name == used.name:
                 pictures.append((overlap, example.name, example, mask))
         pictures = sorted(pictures, key=lambda picture: picture[:2])[:_SHEET_PHOTOS]
@@ -162,7 +170,7 @@ def _run(out: Path, photos: str, split: str, limit: int, patients: int, seed: in
         for tile in skin_tiles(example, np.random.default_rng([seed, index])):
             tiles.append(tile)
             for name, method in methods.items():
-                on_tiles[name].append(method(Photo.from_array(tile.pixels))[1])
+                on_tiles[name].append(method(Photo.from_array(tile.pixels)).found)
     if not stages:
         raise SourceNotFoundError(f"no photos of split {split!r} with a mask; is index.csv there?")
     out.mkdir(parents=True, exist_ok=True)
@@ -207,8 +215,25 @@ def summarise(rows: list[Row], seed: int = 1) -> dict[str, Any]:
         "found_interval": wilson(sum(found), len(rows)),
         "area_error_median": round(float(np.median(errors)), 4) if errors.size else None,
         "area_error_p95": round(float(np.percentile(errors, 95)), 4) if errors.size else None,
+        **_stated_errors([row for row in rows if row.stated_error is not None]),
         "confidence_to_dice_spearman": _rank_correlation(confidence, overlap),
         "cpu_seconds_median": round(float(np.median([row.seconds for row in rows])), 4),
+    }
+
+
+def _stated_errors(rows: list[Row]) -> dict[str, Any]:
+    """How large the errors are that are stated of areas, and how many areas lie within them (nine of ten are meant)."""
+    if not rows:
+        return {}
+    covered = sum(row.is_covered for row in rows)
+    stated = np.array([row.stated_error for row in rows], np.float64)
+    return {
+        "area_error_stated_median": round(float(np.median(stated)), 4),
+        "area_error_covered": round(covered / len(rows), 4),
+        "area_error_covered_interval": wilson(covered, len(rows)),
+        "area_error_stated_to_realised_spearman": _rank_correlation(
+            stated, np.abs(np.log1p([row.area_error for row in rows]))
+        ),
     }
 
 
@@ -235,9 +260,9 @@ def _pair_of(example: Example) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     return example.photo.pixels, example.mask
 
 
-def _ours(photo: Photo, release: Release) -> tuple[NDArray[np.bool_], bool, float]:
+def _ours(photo: Photo, release: Release) -> Answer:
     result: Segmentation = segment(photo, release)
-    return result.mask, result.found, result.confidence
+    return Answer(result.mask, result.found, result.confidence, result.area_error)
 
 
 def _rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
@@ -285,7 +310,7 @@ def _print(figures: dict[str, dict[str, Any]]) -> None:
     names = list(figures)
     print(f"{'':<30}" + "".join(f"{name:>22}" for name in names))
     for key in next(iter(figures.values())):
-        cells = [figures[name][key] for name in names]
+        cells = [figures[name].get(key) for name in names]
         print(f"{key:<30}" + "".join(f"{_text(cell):>22}" for cell in cells))
 
 

@@ -48,6 +48,8 @@ _MONTHS = 24.0
 RIGHT_WITHIN_DEG = 2.0
 #: Ranks of fewer photos say nothing.
 _MIN_RANKED = 3
+#: Into so many parts photos are sorted by the error that is stated of their areas.
+_PARTS = 3
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Read:
 
 @dataclass(frozen=True)
 class Row:
-    """One photo: truth, what is read within the true and the drawn mask (None: none drawn), the area's error."""
+    """One photo: truth, what is read within the true and the drawn mask (None: none drawn), the area's error, and the
+    error that is stated of it."""
 
     kind: str
     quality: str
@@ -73,6 +76,7 @@ class Row:
     true_mask: Read
     drawn_mask: Read | None
     area_error: float
+    stated_error: float | None = None
 
 
 def run(out: Path, photos: int = 110, seed: int = 11, release: str = "") -> dict[str, Any]:
@@ -84,10 +88,12 @@ def run(out: Path, photos: int = 110, seed: int = 11, release: str = "") -> dict
     used = read_release(release)
     with one_thread():
         rows = [read_row(scene(seed, number), used) for number in range(photos)]
+        good = [row for row in rows if row.quality == "good"]
         result: dict[str, Any] = {
             "source": f"simulated, seed {seed}",
             "release": used.name,
-            "good": summarise([row for row in rows if row.quality == "good"]),
+            "good": summarise(good),
+            "good_areas": summarise_areas(good),
             "all": summarise(rows),
             "area_error_median_by_kind": _by_kind(rows),
             "cpu_seconds": time_parts(used, seed),
@@ -132,6 +138,7 @@ def read_row(drawn: CloseUp, release: Release) -> Row:
         true_mask=_read(photo, true),
         drawn_mask=_read(photo, outlined) if outlined.found else None,
         area_error=float(outlined.mask.sum()) / float(drawn.mask.sum()) - 1 if outlined.found else float("nan"),
+        stated_error=outlined.area_error,
     )
 
 
@@ -167,6 +174,19 @@ def summarise(rows: list[Row]) -> dict[str, Any]:
         }
     figures["true_ita_range_deg"] = [_figure(truth["ita_deg"], 0), _figure(truth["ita_deg"], 100)]
     figures["true_asymmetry_shape_p5_p95"] = [_figure(truth["asymmetry_shape"], share) for share in (5, 95)]
+    return figures
+
+
+def summarise_areas(rows: list[Row]) -> dict[str, Any]:
+    """How areas do by the error that is stated of them, in three parts of equally many photos, the surest first."""
+    known = sorted((row.stated_error, row.area_error) for row in rows if row.stated_error is not None)
+    figures: dict[str, Any] = {"photos": len(known)}
+    if len(known) < _PARTS * _MIN_RANKED:
+        return figures
+    covered = sum(bool(abs(np.log1p(off)) <= np.log1p(stated)) for stated, off in known)
+    figures |= {"covered": round(covered / len(known), 4), "covered_interval": wilson(covered, len(known))}
+    for name, part in zip(("surest", "middle", "least_sure"), np.array_split(np.array(known), _PARTS), strict=True):
+        figures[name] = {"stated_error_most": _figure(part[:, 0], 100), **_percentiles("area_error", np.abs(part[:, 1]))}
     return figures
 
 
@@ -274,6 +294,7 @@ def _print(result: dict[str, Any]) -> None:
         if name.endswith("_interval"):
             continue
         print(f"{name:<52}{value!s:>10}{good.get(f'{name}_interval', '')!s:>20}{every[name]!s:>10}")
+    print(f"good photos by the stated error of the area: {result['good_areas']}")
     for kind, value in result["area_error_median_by_kind"].items():
         print(f"area_error_median of {kind:<31}{value!s:>10}")
     print_times(result["cpu_seconds"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +17,15 @@ _OTSU_BLUR = 0.01
 #: frame of this share, and takes this many rounds.
 _GRABCUT_SIDE_PX, _GRABCUT_FRAME, _GRABCUT_ROUNDS = 192, 0.08, 3
 
-#: A method's answer: mask bool (H, W), whether it found anything, its confidence in [0, 1].
-Answer = tuple[NDArray[np.bool_], bool, float]
+
+class Answer(NamedTuple):
+    """A method's answer: mask bool (H, W), whether it found anything, its confidence in [0, 1], and how far it says the
+    area may be off (`longderm.imaging.Segmentation.area_error`), if it does."""
+
+    mask: NDArray[np.bool_]
+    found: bool
+    confidence: float
+    area_error: float | None = None
 
 
 def otsu(photo: Photo) -> Answer:
@@ -37,14 +46,14 @@ def grabcut(photo: Photo) -> Answer:
     height, width = small.shape[:2]
     margin = max(1, round(_GRABCUT_FRAME * min(height, width)))
     if min(height, width) <= 2 * margin + 1:
-        return np.zeros(photo.shape, dtype=np.bool_), False, 0.0
+        return Answer(np.zeros(photo.shape, dtype=np.bool_), False, 0.0)
     labels = np.zeros((height, width), dtype=np.uint8)
     models = np.zeros((1, 65)), np.zeros((1, 65))
     frame = (margin, margin, width - 2 * margin, height - 2 * margin)
     cv2.setRNGSeed(0)  # its first clusters are drawn at random
     cv2.grabCut(small, labels, frame, *models, _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_RECT)
-    mask, found, confidence = _largest((labels & 1).astype(np.uint8), (height, width))
-    return enlarge_mask(mask, photo.shape), found, confidence
+    drawn = _largest((labels & 1).astype(np.uint8), (height, width))
+    return drawn._replace(mask=enlarge_mask(drawn.mask, photo.shape))
 
 
 def _largest(binary: NDArray[np.uint8], shape: tuple[int, int]) -> Answer:
@@ -52,5 +61,5 @@ def _largest(binary: NDArray[np.uint8], shape: tuple[int, int]) -> Answer:
 
     count, labels, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=4)
     if count == 1:
-        return np.zeros(shape, dtype=np.bool_), False, 0.0
-    return fill_holes(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))), True, 1.0
+        return Answer(np.zeros(shape, dtype=np.bool_), False, 0.0)
+    return Answer(fill_holes(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))), True, 1.0)

@@ -20,6 +20,23 @@ from longderm.photo import Photo
 _MIN_AREA_FRACTION = 0.0008
 #: Log-odds beyond this say no more.
 _MAX_LOG_ODDS = 8.0
+#: A border lies somewhere between these probabilities: on held-out photos of the training, experts' did in most cases.
+_WIDE_LEVEL, _NARROW_LEVEL = 0.25, 0.65
+#: A border is at least so soft: the map's grid is not finer.
+_MIN_SOFTNESS = 0.02
+
+
+@dataclass(frozen=True)
+class AreaError:
+    """How far an outline's area may be off: nine of ten experts' areas lie within a factor of exp(scale x
+    softness^power) of it (`Area.softness`)."""
+
+    scale: float
+    power: float
+
+    def __call__(self, softness: float) -> float:
+        """The error as a share: 0.25 for an area that is right within a factor of 1.25; four decimals."""
+        return round(float(np.expm1(self.scale * softness**self.power)), 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +46,7 @@ class Drawing:
     level: probability at which the outline lies; overlap: expected Dice from what an area looks like (`Area.features`);
     presence_slope, presence_offset: calibrate the network's log-odds of presence (Platt 1999); min_presence,
     min_overlap: below it, nothing is drawn; doubtful_overlap: below it, the border is called doubtful;
-    clinical_max_cut_share: as in `colour_outline`.
+    clinical_max_cut_share: as in `colour_outline`; area_error: None in releases that do not state it.
     """
 
     level: float
@@ -40,6 +57,7 @@ class Drawing:
     min_overlap: float
     doubtful_overlap: float
     clinical_max_cut_share: float
+    area_error: AreaError | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +66,14 @@ class Area:
 
     features: float32 (5,): agreement of the views that differ most (soft Dice), certainty (the Dice to be expected if
     the map's probabilities were right), size, log-odds of presence, share of the map that lies in this area.
-    cut_share: share of the border on the edge of the field of view.
+    cut_share: share of the border on the edge of the field of view. softness: logarithm of how much larger the area is
+    where the border is drawn as wide as it may be than where it is drawn as narrow.
     """
 
     mask: NDArray[np.bool_]
     features: NDArray[np.float32]
     cut_share: float
+    softness: float
 
 
 def read_drawing(config: dict[str, Any]) -> Drawing:
@@ -68,7 +88,12 @@ def read_drawing(config: dict[str, Any]) -> Drawing:
         min_overlap=float(drawing["min_overlap"]),
         doubtful_overlap=float(drawing["doubtful_overlap"]),
         clinical_max_cut_share=float(drawing["clinical_max_cut_share"]),
+        area_error=_read_area_error(drawing["area_error"]) if "area_error" in drawing else None,
     )
+
+
+def _read_area_error(stated: dict[str, Any]) -> AreaError:
+    return AreaError(float(stated["scale"]), float(stated["power"]))
 
 
 def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
@@ -88,7 +113,9 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
     if not mask.any():
         return Outline.none("nothing differs from the surrounding skin", confidence)
     touches_border = area.cut_share > CUT_SHARE
-    return Outline(mask, confidence, caveat(overlap, drawing.doubtful_overlap, touches_border), touches_border)
+    doubt = caveat(overlap, drawing.doubtful_overlap, touches_border)
+    error = drawing.area_error(area.softness) if drawing.area_error is not None else None
+    return Outline(mask, confidence, doubt, touches_border, error)
 
 
 def judge(sight: Sight, area: Area, drawing: Drawing) -> tuple[float, float]:
@@ -127,7 +154,16 @@ def find_area(sight: Sight, level: float) -> Area | None:
         4 * float(held[best]) / total - 3,
     ]
     cut = round(share_at_edge(points, inside), 4)
-    return Area(mask, bound(np.asarray(features, dtype=np.float32)), cut)
+    return Area(mask, bound(np.asarray(features, dtype=np.float32)), cut, _softness(probability, mask))
+
+
+def _softness(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
+    import cv2
+
+    _, labels = cv2.connectedComponents((probability > _WIDE_LEVEL).astype(np.uint8), connectivity=4)
+    wide = np.isin(labels, np.unique(labels[mask & (labels > 0)])) | mask
+    narrow = mask & (probability > _NARROW_LEVEL)
+    return max(_MIN_SOFTNESS, round(float(np.log(wide.sum() / max(1, narrow.sum()))), 4))
 
 
 def _field_of_view(sight: Sight, side_px: int) -> NDArray[np.bool_]:

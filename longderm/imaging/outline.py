@@ -18,12 +18,14 @@ class Outline:
 
     confidence: expected overlap (Dice) with an expert's outline times the probability of a lesion, in [0, 1];
     touches_border: the edge of the field of view cuts the lesion. With a mask, `reason` is what makes it doubtful.
+    area_error: as in `longderm.imaging.segmentation.Segmentation`.
     """
 
     mask: NDArray[np.bool_] | None
     confidence: float
     reason: str | None
     touches_border: bool = False
+    area_error: float | None = None
 
     @classmethod
     def none(cls, reason: str, confidence: float = 0.0) -> Outline:

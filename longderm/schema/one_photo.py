@@ -150,6 +150,12 @@ PHOTO_TABLES = [
             ("confidence", pa.float64(), "0 to 1"),
             ("reason", pa.string(), "why none was found, or what makes it doubtful"),
             ("touches_border", pa.bool_(), "the lesion is cut by the edge of the field of view"),
+            (
+                "area_error",
+                pa.float64(),
+                "error of the mask's area as a share: nine of ten experts' outlines have an area within a factor of"
+                " 1 + area_error of it; null where none was found, or the release does not say",
+            ),
             ("mask_object", pa.string(), "content hash of the 1-bit PNG on the native grid"),
             ("model", pa.string(), "kind and version of the release that drew it"),
         ],

@@ -9,8 +9,8 @@ import pyarrow as pa
 #: Raised with every change of a table; a store that carries a higher one is refused, one that carries a lower one gets
 #: the tables and columns that it lacks. 2: tables `scales` and `structures`, columns of coverage, skin and `tbp_lv_*`.
 #: 3: table `promotions`, the laterality of a photo, the rules and facts of a decision. 4: the trends of a
-#: trajectory, how melanoma-like a change is.
-SCHEMA_VERSION = 4
+#: trajectory, how melanoma-like a change is. 5: the error of a mask's area.
+SCHEMA_VERSION = 5
 
 #: Under this key a schema's metadata carries SCHEMA_VERSION.
 SCHEMA_VERSION_KEY = b"longderm.schema_version"

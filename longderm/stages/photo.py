@@ -210,6 +210,7 @@ def mask_row(drawn: Segmentation, store: Store) -> Row:
         "confidence": drawn.confidence,
         "reason": drawn.reason,
         "touches_border": drawn.touches_border,
+        "area_error": drawn.area_error,
         "mask_object": store.put_object(encode_mask(drawn.mask), ".png") if drawn.found else None,
         "model": drawn.model,
     }
@@ -232,4 +233,5 @@ def read_mask(row: Row | None, shape: tuple[int, int], store: Store) -> Segmenta
         reason=row["reason"],
         touches_border=bool(row["touches_border"]),
         model=row["model"],
+        area_error=row["area_error"],
     )

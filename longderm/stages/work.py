@@ -27,7 +27,7 @@ from longderm.store import Store, current_rows
 CODE_VERSIONS = {
     "previews": 2,
     "scales": 1,
-    "masks": 4,
+    "masks": 5,
     "quality": 4,
     "structures": 2,
     "measures": 3,

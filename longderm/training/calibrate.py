@@ -25,8 +25,11 @@ from longderm.training.structures import calibrate_structures
 _OUTLINE_LEVELS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 #: Crops of each photo, and tiles of its bare skin, beside the photo as it is.
 _CROPS, _TILES = 4, 3
-#: Crops that show hardly any of the lesion, or nothing but it, teach nothing about presence.
+#: Crops that show hardly any of the lesion, or nothing but it, teach nothing about presence or size.
 _MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
+#: The share of areas that lie within their stated error, and the powers of softness that are tried for it.
+_COVERED = 0.9
+_POWERS = tuple(round(0.05 * step, 2) for step in range(31))
 #: Between these log-odds of presence, calibrated about 0.05 and 0.95, a network release looks again.
 DOUBT = (-2.0, 4.0)
 #: Settings that are chosen, not fitted. An outline expected to overlap less than a fifth helps nobody; below 0.6, a
@@ -50,23 +53,21 @@ def calibrate(
 
     What texture says of structures is learned from `photos`, the networks' own: they saw them, this did not.
     """
-    whole = [_see(networks, example.fine, example.mask > 127, side_px) for example in held]
-    views, bare = list(whole), []
+    whole, crops = _see_held(networks, held, side_px, seed)
+    bare = []
     for index, example in enumerate(held):
-        for crop in range(_CROPS):
-            varied = vary(example.fine, example.mask > 127, np.random.default_rng([seed, index, crop]))
-            views.append(_see(networks, *varied, side_px))
         rng = np.random.default_rng([seed, index, _CROPS])
         for tile in lesion_free_tiles(example.fine, example.mask > 127, rng, _TILES):
             bare.append(_see(networks, tile, np.zeros(tile.shape[:2], dtype=np.bool_), side_px))
     return {
-        "drawing": _fit_drawing(whole, views, bare),
+        "drawing": _fit_drawing(whole, whole + crops, bare),
         "structures": calibrate_structures(networks, photos, held, side_px),
     }
 
 
-def look_again(release: Path, folder: Path) -> dict[str, Any]:
-    """Let a release folder's config.json look again in `DOUBT`, and fit `min_presence` to that; returns its "drawing".
+def refit_drawing(release: Path, folder: Path) -> dict[str, Any]:
+    """Let a release folder's config.json look again in `DOUBT`, fit `min_presence` to that and `area_error` to its
+    outlines; returns its "drawing".
 
     From the ISIC-layout folder of its training, by the photos that were held out of it; outlines stay as they are.
     Cards, figures and hashes are not touched. Raises SourceNotFoundError for a folder of another layout, RefusedError
@@ -76,33 +77,30 @@ def look_again(release: Path, folder: Path) -> dict[str, Any]:
 
     path = release / "config.json"
     config: dict[str, Any] = json.loads(path.read_text())
-    _, held = hold_out(read_train_rows(folder), config["training"]["held_share"], config["training"]["seed"])
-    networks, drawing = read_networks(release), config["drawing"]
-    config["network"]["doubt"] = list(DOUBT)
-    whole = [
-        _see(networks, example.fine, example.mask > 127, config["network"]["side_px"])
-        for example in read_examples(folder, held)
-    ]
+    network, drawing, training = config["network"], config["drawing"], config["training"]
+    network["doubt"] = list(DOUBT)
+    _, names = hold_out(read_train_rows(folder), training["held_share"], training["seed"])
+    held = read_examples(folder, names)
+    whole, crops = _see_held(read_networks(release), held, network["side_px"], training["seed"])
     drawing["min_presence"] = _least_presence(whole, drawing["presence_slope"], drawing["presence_offset"])
+    drawing["area_error"] = _fit_area_error(_drawn(whole + crops, drawing["level"]))
     path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     return dict(drawing)
 
 
 def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict[str, Any]:
     level = max(_OUTLINE_LEVELS, key=lambda candidate: round(_mean_overlap(whole, candidate), 5))
-    areas = [(find_area(seen.sight, level), seen.mask) for seen in views]
-    drawn = [(area, mask) for area, mask in areas if area is not None]
-    if not drawn:
-        raise StageError("the networks draw nothing on the photos held out; train them for more passes")
+    drawn = _drawn(views, level)
     overlaps = np.array([dice(area.mask, mask) for area, mask in drawn])
     overlap_weights = _rounded(fit_linear(_features([area for area, _ in drawn]), overlaps, penalty=1e-2))
 
-    lesions = np.array([seen.sight.presence for seen in views if _MIN_SHOWN < seen.mask.mean() < _MAX_SHOWN])
+    lesions = np.array([seen.sight.presence for seen in views if _is_shown(seen.mask)])
     skin = np.array([seen.sight.presence for seen in bare])
     slope, offset = fit_calibration(np.concatenate([lesions, skin]), np.arange(len(lesions) + len(skin)) < len(lesions))
     return {
         "level": level,
         "overlap_weights": overlap_weights,
+        "area_error": _fit_area_error(drawn),
         "presence_slope": round(slope, 4),
         "presence_offset": round(offset, 4),
         "min_presence": _least_presence(whole, slope, offset),
@@ -110,11 +108,50 @@ def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict
     }
 
 
+def _drawn(views: list[Seen], level: float) -> list[tuple[Area, NDArray[np.bool_]]]:
+    areas = [(find_area(seen.sight, level), seen.mask) for seen in views]
+    drawn = [(area, mask) for area, mask in areas if area is not None]
+    if not any(_is_shown(mask) for _, mask in drawn):
+        raise StageError("the networks draw nothing on the photos held out; train them for more passes")
+    return drawn
+
+
+def _is_shown(mask: NDArray[np.bool_]) -> bool:
+    return _MIN_SHOWN < float(mask.mean()) < _MAX_SHOWN
+
+
+def _fit_area_error(drawn: list[tuple[Area, NDArray[np.bool_]]]) -> dict[str, float]:
+    """Scale and power of `AreaError`: the power under which the logarithms of the areas' ratios are likeliest, were
+    they Laplace distributed about none, the scale such that nine of ten lie within."""
+    shown = [(area, mask) for area, mask in drawn if _is_shown(mask)]
+    off = np.abs([np.log(area.mask.sum() / mask.sum()) for area, mask in shown])
+    softness = np.array([area.softness for area, _ in shown])
+
+    def unlikely(power: float) -> float:
+        return float(np.log((off / softness**power).mean()) + power * np.log(softness).mean())
+
+    power = min(_POWERS, key=lambda candidate: round(unlikely(candidate), 6))
+    return {"power": power, "scale": float(f"{np.quantile(off / softness**power, _COVERED):.4g}")}
+
+
 def _least_presence(whole: list[Seen], slope: float, offset: float) -> float:
     """The highest calibrated presence at which no photo held out is passed over: of so few, even one would be too many,
     and to pass over a lesion is worse than to draw a spot of skin."""
     lowest = min(seen.sight.presence for seen in whole)
     return float(np.floor(1e4 / (1 + np.exp(-(slope * lowest + offset)))) / 1e4)
+
+
+def _see_held(
+    networks: Sequence[LesionNetwork], held: list[Example], side_px: int, seed: int
+) -> tuple[list[Seen], list[Seen]]:
+    """The photos held out as they are, and crops of them."""
+    whole = [_see(networks, example.fine, example.mask > 127, side_px) for example in held]
+    crops = [
+        _see(networks, *vary(example.fine, example.mask > 127, np.random.default_rng([seed, index, crop])), side_px)
+        for index, example in enumerate(held)
+        for crop in range(_CROPS)
+    ]
+    return whole, crops
 
 
 def _see(networks: Sequence[LesionNetwork], pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side_px: int) -> Seen:

@@ -1,12 +1,13 @@
 """The outline drawn from what a network sees, here from sights made by hand."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from longderm.imaging.fit import dice
-from longderm.imaging.network_outline import Drawing, find_area, judge, outline_by_network
+from longderm.imaging.network_outline import AreaError, Drawing, find_area, judge, outline_by_network
 from longderm.imaging.quadratic import QuadraticScore, fit_linear
 from longderm.imaging.sight import Sight, lighten, squash
 from longderm.photo import Photo
@@ -67,6 +68,25 @@ def test_the_heaviest_of_several_areas_is_drawn_without_its_holes():
     hollow = two * (1 - disc(0.3, 0.3, 0.05))
     drawn = outline_by_network(photo(), sight_of(hollow), DRAWING)
     assert dice(drawn.mask, true_disc(0.3, 0.3, 0.15)) > 0.97
+
+
+def test_the_softer_the_border_the_larger_the_error_that_is_stated_of_the_area():
+    rows, columns = (np.mgrid[:GRID, :GRID] + 0.5) / GRID
+    depth = 0.25 - np.hypot(rows - 0.5, columns - 0.5)
+    softer = [(1 / (1 + np.exp(-depth * steep))).astype(np.float32) for steep in (300, 60, 25, 12)]
+    found = [find_area(sight_of(surface), 0.5) for surface in softer]
+    assert all(sharp.softness < soft.softness for sharp, soft in pairwise(found))
+    stating = replace(DRAWING, area_error=AreaError(scale=1.0, power=1.0))
+    errors = [outline_by_network(photo(), sight_of(surface), stating).area_error for surface in softer]
+    # The area above 0.25 over the one above 0.65, drawn with a pen: what a scale and power of one state.
+    ratios = [(surface > 0.25).sum() / (surface > 0.65).sum() for surface in softer]
+    assert errors == pytest.approx([max(ratio, np.exp(0.02)) - 1 for ratio in ratios], abs=1e-3)
+    assert outline_by_network(photo(), sight_of(softer[0]), DRAWING).area_error is None, "a release that states none"
+
+
+def test_another_spot_does_not_soften_the_border():
+    alone, beside = disc(0.3, 0.3, 0.2), np.maximum(disc(0.3, 0.3, 0.2), 0.4 * disc(0.8, 0.8, 0.1) / disc().max())
+    assert find_area(sight_of(beside), 0.5).softness == find_area(sight_of(alone), 0.5).softness
 
 
 def test_views_that_disagree_lower_the_confidence_and_at_last_the_outline_goes():

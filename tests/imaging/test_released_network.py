@@ -37,6 +37,14 @@ def test_any_frame_has_an_answer_on_its_own_grid(release, shape, kind):
     assert np.isfinite(find_structures(photo, release).probability).all()
 
 
+def test_a_blurred_lesion_has_the_larger_error_of_its_area_and_bare_skin_none(release):
+    pixels = paint()[0]
+    sharp, soft = (segment(Photo.from_array(one), release) for one in (pixels, cv2.GaussianBlur(pixels, (0, 0), 12)))
+    assert 0 < sharp.area_error < soft.area_error
+    assert segment(Photo.from_array(paint_skin()), release).area_error is None
+    assert segment(Photo.from_array(pixels), load_release("segmentation", "0.3.0")).area_error is None
+
+
 def test_outline_and_structures_share_one_look(release, monkeypatch):
     photo = Photo.from_array(draw_hairs(paint()[0])[0])
     sight = see(photo, release)

@@ -87,11 +87,13 @@ class Archive:
         radius_px: float | None = None,
         structures: dict[str, float] | None = None,
         skin: tuple[str, float] | None = None,
+        area_error: float | None = 0.25,
         **row: Any,
     ) -> str:
         """A photo with its file, preview, scale, quality, mask, structures and measures.
 
-        `radius_px` draws a lesion of that size; `structures` are seen in it, `skin` (class, ITA) around it.
+        `radius_px` draws a lesion of that size, its area right within a factor of 1 + `area_error`; `structures` are
+        seen in it, `skin` (class, ITA) around it.
         """
         number = len(self.rows["photos"])
         photo_id = identifier(f"photo {number}")
@@ -120,7 +122,8 @@ class Archive:
         self.add("quality", photo_id=photo_id, score=0.9 - 0.001 * number, reasons=[])
         if lesion_id is not None:
             mask = None if radius_px is None else self.put(draw_mask(radius_px))
-            self.add("masks", photo_id=photo_id, found=True, confidence=0.9, touches_border=False, mask_object=mask)
+            drawn = {"found": True, "confidence": 0.9, "touches_border": False, "area_error": area_error}
+            self.add("masks", photo_id=photo_id, mask_object=mask, **drawn)
             area = None if radius_px is None else math.pi * (radius_px / 40.0) ** 2
             scaled = (given | row)["px_per_mm"] is not None
             scale = {name: (given | row).get(name) for name in ("px_per_mm", "px_per_mm_source", "px_per_mm_error")}
