@@ -48,8 +48,8 @@ _MONTHS = 24.0
 RIGHT_WITHIN_DEG = 2.0
 #: Ranks of fewer photos say nothing.
 _MIN_RANKED = 3
-#: Into so many parts photos are sorted by the error that is stated of their areas.
-_PARTS = 3
+#: Thirds of the photos by the error that is stated of their areas.
+_PARTS = ("surest", "middle", "least_sure")
 
 
 @dataclass(frozen=True)
@@ -181,12 +181,15 @@ def summarise_areas(rows: list[Row]) -> dict[str, Any]:
     """How areas do by the error that is stated of them, in three parts of equally many photos, the surest first."""
     known = sorted((row.stated_error, row.area_error) for row in rows if row.stated_error is not None)
     figures: dict[str, Any] = {"photos": len(known)}
-    if len(known) < _PARTS * _MIN_RANKED:
+    if len(known) < len(_PARTS) * _MIN_RANKED:
         return figures
     covered = sum(bool(abs(np.log1p(off)) <= np.log1p(stated)) for stated, off in known)
     figures |= {"covered": round(covered / len(known), 4), "covered_interval": wilson(covered, len(known))}
-    for name, part in zip(("surest", "middle", "least_sure"), np.array_split(np.array(known), _PARTS), strict=True):
-        figures[name] = {"stated_error_most": _figure(part[:, 0], 100), **_percentiles("area_error", np.abs(part[:, 1]))}
+    for name, part in zip(_PARTS, np.array_split(np.array(known), len(_PARTS)), strict=True):
+        figures[name] = {
+            "stated_error_most": _figure(part[:, 0], 100),
+            **_percentiles("area_error", np.abs(part[:, 1])),
+        }
     return figures
 
 
@@ -281,6 +284,17 @@ def _by_kind(rows: list[Row]) -> dict[str, float | None]:
     return {kind: _figure((abs(row.area_error) for row in rows if row.kind == kind), 50) for kind in kinds}
 
 
+def _print_areas(figures: dict[str, Any]) -> None:
+    for name in (name for name in _PARTS if name in figures):
+        part = figures[name]
+        third = f"good photos, {name.replace('_', ' ')} third by the stated error of the area"
+        print(
+            f"{third} (to {part['stated_error_most']}): "
+            f"area_error {part['area_error_median']} median, {part['area_error_p95']} p95"
+        )
+    print(f"areas within their stated error: {figures.get('covered')} {figures.get('covered_interval', '')}")
+
+
 def _print(result: dict[str, Any]) -> None:
     def flat(figures: dict[str, Any]) -> dict[str, Any]:
         plain = {name: value for name, value in figures.items() if not isinstance(value, dict)}
@@ -294,7 +308,7 @@ def _print(result: dict[str, Any]) -> None:
         if name.endswith("_interval"):
             continue
         print(f"{name:<52}{value!s:>10}{good.get(f'{name}_interval', '')!s:>20}{every[name]!s:>10}")
-    print(f"good photos by the stated error of the area: {result['good_areas']}")
+    _print_areas(result["good_areas"])
     for kind, value in result["area_error_median_by_kind"].items():
         print(f"area_error_median of {kind:<31}{value!s:>10}")
     print_times(result["cpu_seconds"])

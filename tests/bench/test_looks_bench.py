@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from longderm.bench.looks import Read, Row, folded, read_row, scene, summarise
+from longderm.bench.looks import Read, Row, folded, read_row, scene, summarise, summarise_areas
 from longderm.bench.statistics import bootstrap_interval
 from longderm.imaging.segmentation import DEFAULT_VERSION
 from longderm.imaging.shape import asymmetry
@@ -24,6 +26,16 @@ def lobed(lobe: float) -> np.ndarray:
 def row(off_deg: float, drawn: bool = True, asymmetric: float = 0.1) -> Row:
     read = Read(170.0 + off_deg, 5.0, asymmetric, 10 * asymmetric)
     return Row("common_nevus", "good", 170.0, 166.0, asymmetric, 10 * asymmetric, read, read if drawn else None, 0.02)
+
+
+def test_areas_are_sorted_by_the_error_that_is_stated_of_them():
+    known = [replace(row(0.0), area_error=0.01 * n * (-1) ** n, stated_error=0.02 * n) for n in range(1, 31)]
+    figures = summarise_areas([*known, row(0.0)])
+    assert figures["photos"] == 30 and figures["covered"] == 1.0
+    medians = [figures[part]["area_error_median"] for part in ("surest", "middle", "least_sure")]
+    assert medians == pytest.approx([0.055, 0.155, 0.255])
+    assert figures["middle"]["stated_error_most"] == pytest.approx(0.4)
+    assert summarise_areas([row(0.0)] * 20) == {"photos": 0}, "a release that states none"
 
 
 def test_a_disc_folds_onto_itself_and_a_bulge_does_not():
