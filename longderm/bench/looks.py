@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from longderm.bench.looks_time import print_times, time_parts
 from longderm.bench.photos import read_release
-from longderm.bench.statistics import bootstrap_interval, wilson
+from longderm.bench.statistics import bootstrap_interval, is_within, wilson
 from longderm.imaging import Segmentation, field_of_view, measure, segment
 from longderm.imaging.artefacts import find_artefacts
 from longderm.imaging.candidates import ring_around
@@ -183,7 +183,7 @@ def summarise_areas(rows: list[Row]) -> dict[str, Any]:
     figures: dict[str, Any] = {"photos": len(known)}
     if len(known) < len(_PARTS) * _MIN_RANKED:
         return figures
-    covered = sum(bool(abs(np.log1p(off)) <= np.log1p(stated)) for stated, off in known)
+    covered = sum(is_within(stated, off) for stated, off in known)
     figures |= {"covered": round(covered / len(known), 4), "covered_interval": wilson(covered, len(known))}
     for name, part in zip(_PARTS, np.array_split(np.array(known), len(_PARTS)), strict=True):
         figures[name] = {
@@ -285,14 +285,16 @@ def _by_kind(rows: list[Row]) -> dict[str, float | None]:
 
 
 def _print_areas(figures: dict[str, Any]) -> None:
-    for name in (name for name in _PARTS if name in figures):
+    if "covered" not in figures:
+        return
+    for name in _PARTS:
         part = figures[name]
         third = f"good photos, {name.replace('_', ' ')} third by the stated error of the area"
         print(
             f"{third} (to {part['stated_error_most']}): "
             f"area_error {part['area_error_median']} median, {part['area_error_p95']} p95"
         )
-    print(f"areas within their stated error: {figures.get('covered')} {figures.get('covered_interval', '')}")
+    print(f"areas within their stated error: {figures['covered']} {figures['covered_interval']}")
 
 
 def _print(result: dict[str, Any]) -> None:

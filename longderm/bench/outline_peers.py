@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     mask: NDArray[np.bool_]
     found: bool
     confidence: float
-    area_error: float | None = None
+    stated_error: float | None = None
 
 
 def otsu(photo: Photo) -> Answer:

@@ -1,9 +1,10 @@
 """Tiles beside the outlined lesion, on which nothing should be drawn, and what readers see on them.
 
-Experts outlined one lesion of each photo; beside it, there may be another. Two readers, no dermatologists, therefore
-looked at every tile of ISIC 2018's val photos (`skin_tiles.csv`, as drawn with seed 1), each alone and without knowing
-what is drawn on it: "lesion" for one of its own or more of the outlined one, "bare" for none, whatever else lies on the
-skin, or "unsure".
+Experts outlined one lesion of each photo; beside it, there may be another. Two readers therefore looked at every tile
+of ISIC 2018's val photos (`skin_tiles.csv`), each alone and without knowing what is drawn on it: "lesion" for one of
+its own or more of the outlined one, "bare" for none, whatever else lies on the skin, or "unsure". The readers are
+general vision-language models, no people and no dermatologists; they read 147 of 161 tiles alike. Readings are of the
+tiles that seed 1 draws from all val photos at 512 x 512 pixels; of other tiles nothing is known.
 """
 
 from __future__ import annotations
@@ -43,16 +44,17 @@ def skin_tiles(example: Example, rng: np.random.Generator) -> list[SkinTile]:
 
 
 def summarise_tiles(tiles: Sequence[SkinTile], found: Sequence[bool]) -> dict[str, Any]:
-    """On how many tiles a method found a lesion: of all, and of those that both readers read as one or the other."""
+    """On how many tiles a method found a lesion: of all, and, where every tile was read, of those read alike."""
     figures = _share("bare_skin_tiles", "found_on_bare_skin", list(found))
     groups: dict[str, Callable[[tuple[str, ...]], bool]] = {
         "bare": lambda readings: set(readings) == {BARE},
         "no_lesion": lambda readings: LESION not in readings,
         "lesion": lambda readings: set(readings) == {LESION},
     }
-    read = [(tile.readings, seen) for tile, seen in zip(tiles, found, strict=True) if tile.readings]
-    for name, belongs in groups.items() if read else ():
-        seen = [one for readings, one in read if belongs(readings)]
+    if not tiles or not all(tile.readings for tile in tiles):
+        return figures
+    for name, belongs in groups.items():
+        seen = [one for tile, one in zip(tiles, found, strict=True) if belongs(tile.readings)]
         figures |= _share(f"tiles_read_as_{name}", f"found_on_tiles_read_as_{name}", seen)
     return figures
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.errors import RefusedError
 from longderm.imaging.artefacts import find_field_of_view
 from longderm.imaging.candidates import fill_holes
 from longderm.imaging.features import bound
@@ -24,19 +25,21 @@ _MAX_LOG_ODDS = 8.0
 _WIDE_LEVEL, _NARROW_LEVEL = 0.25, 0.65
 #: A border is at least so soft: the map's grid is not finer.
 _MIN_SOFTNESS = 0.02
+#: An area that may be off by a factor of four is not known; how much less than that says nothing more.
+MAX_AREA_ERROR = 3.0
 
 
 @dataclass(frozen=True)
 class AreaError:
-    """How far an outline's area may be off: nine of ten experts' areas lie within a factor of exp(scale x
-    softness^power) of it (`Area.softness`)."""
+    """How far an outline's area may be off: over photos like those of the fit, nine of ten experts' areas lie within a
+    factor of exp(scale x softness^power) of it (`Area.softness`)."""
 
     scale: float
     power: float
 
     def __call__(self, softness: float) -> float:
-        """The error as a share: 0.25 for an area that is right within a factor of 1.25; four decimals."""
-        return round(float(np.expm1(self.scale * softness**self.power)), 4)
+        """The error as a share: 0.25 for an area that is right within a factor of 1.25; at most MAX_AREA_ERROR."""
+        return round(min(float(np.expm1(self.scale * softness**self.power)), MAX_AREA_ERROR), 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,7 @@ class Area:
     features: float32 (5,): agreement of the views that differ most (soft Dice), certainty (the Dice to be expected if
     the map's probabilities were right), size, log-odds of presence, share of the map that lies in this area.
     cut_share: share of the border on the edge of the field of view. softness: logarithm of how much larger the area is
-    where the border is drawn as wide as it may be than where it is drawn as narrow.
+    where the border is drawn as wide as it may be than where it is drawn as narrow, neither with holes.
     """
 
     mask: NDArray[np.bool_]
@@ -77,7 +80,10 @@ class Area:
 
 
 def read_drawing(config: dict[str, Any]) -> Drawing:
-    """The drawing of a release's config. Raises KeyError or ValueError for a config of another kind."""
+    """The drawing of a release's config.
+
+    Raises KeyError or ValueError for a config of another kind, RefusedError for an error of the area that is none.
+    """
     drawing = config["drawing"]
     return Drawing(
         level=float(drawing["level"]),
@@ -92,8 +98,13 @@ def read_drawing(config: dict[str, Any]) -> Drawing:
     )
 
 
-def _read_area_error(stated: dict[str, Any]) -> AreaError:
-    return AreaError(float(stated["scale"]), float(stated["power"]))
+def _read_area_error(stated: object) -> AreaError:
+    match stated:
+        case {"scale": float() | int() as scale, "power": float() | int() as power} if (
+            0 < scale < 100 and 0 <= power < 10
+        ):
+            return AreaError(float(scale), float(power))
+    raise RefusedError(f"an area's error is stated by a positive scale and a power that is not negative, not {stated}")
 
 
 def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
@@ -114,7 +125,9 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
         return Outline.none("nothing differs from the surrounding skin", confidence)
     touches_border = area.cut_share > CUT_SHARE
     doubt = caveat(overlap, drawing.doubtful_overlap, touches_border)
-    error = drawing.area_error(area.softness) if drawing.area_error is not None else None
+    # Experts' outlines of clinical photos were not at hand.
+    stating = drawing.area_error if photo.meta.modality == "dermoscopic" else None
+    error = stating(area.softness) if stating is not None else None
     return Outline(mask, confidence, doubt, touches_border, error)
 
 
@@ -161,8 +174,8 @@ def _softness(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> floa
     import cv2
 
     _, labels = cv2.connectedComponents((probability > _WIDE_LEVEL).astype(np.uint8), connectivity=4)
-    wide = np.isin(labels, np.unique(labels[mask & (labels > 0)])) | mask
-    narrow = mask & (probability > _NARROW_LEVEL)
+    wide = fill_holes(np.isin(labels, np.unique(labels[mask & (labels > 0)])) | mask)
+    narrow = fill_holes(mask & (probability > _NARROW_LEVEL))
     return max(_MIN_SOFTNESS, round(float(np.log(wide.sum() / max(1, narrow.sum()))), 4))
 
 

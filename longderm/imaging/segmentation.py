@@ -31,8 +31,9 @@ class Segmentation:
     in [0, 1]. reason: why nothing was found, or what makes the mask doubtful, else None. touches_border: the lesion is
     cut by the edge of the field of view. model: kind and version of the release that drew it. structures: what else the
     release saw by the same look, None where it is no network or the photo not dermoscopic. area_error: of the mask's
-    area, as a share; nine of ten experts' outlines of lesions whose border is as soft have an area within a factor of
-    1 + area_error of it; None where nothing is found, or the release does not say.
+    area, as a share, at most 3: over photos like those that the release was fitted to, nine of ten experts' outlines
+    have an area within a factor of 1 + area_error; None where nothing is found, the photo is not dermoscopic, or the
+    release does not say.
     """
 
     mask: NDArray[np.bool_]

@@ -7,6 +7,7 @@ import math
 from longderm.report.rows import Row, Rows
 from longderm.report.views import DeltaView, PairView, PhotoView
 from longderm.report.words import (
+    area_doubt,
     delta_texts,
     failure_text,
     plain,
@@ -53,7 +54,7 @@ def photo_view(rows: Rows, row: Row, when: str) -> PhotoView:
         preview_object=found["preview"]["preview_object"] if found["preview"] else None,
         mask_object=mask["mask_object"] if mask and mask["found"] else None,
         area_mm2=measures["area_mm2"] if measures else None,
-        area_range_mm2=_area_range(measures, mask),
+        area_doubt=area_doubt(measures["area_mm2"], mask["area_error"]) if measures and mask else None,
         long_diam_mm=measures["clin_size_long_diam_mm"] if measures else None,
         scale=scale_label(scale) if scale else None,
         skin=skin_label(measures["ita_class"], measures["ita_deg"]) if measures else None,
@@ -122,14 +123,6 @@ def _remarks(change: Row) -> tuple[str, ...]:
     """What the change stage says besides its differences, which the page tells itself from `deltas`."""
     told = ("(MDC", "minimal detectable change")
     return tuple(reason for reason in change["reasons"] or () if not any(mark in reason for mark in told))
-
-
-def _area_range(measures: Row | None, mask: Row | None) -> tuple[float, float] | None:
-    """Between which areas nine of ten experts' outlines would lie, mm²; None where none is known."""
-    if not measures or not mask or measures["area_mm2"] is None or mask["area_error"] is None:
-        return None
-    factor = 1 + mask["area_error"]
-    return measures["area_mm2"] / factor, measures["area_mm2"] * factor
 
 
 def _area_noise(deltas: list[Row]) -> float | None:

@@ -70,7 +70,7 @@ class PhotoView:
     preview_object: str | None
     mask_object: str | None
     area_mm2: float | None
-    area_range_mm2: tuple[float, float] | None
+    area_doubt: str | None
     long_diam_mm: float | None
     scale: str | None
     skin: str | None

@@ -23,6 +23,9 @@ RELATIVE_TWIN = {"area_mm2": "area", "clin_size_long_diam_mm": "long_diam"}
 #: Said before all others where they are above their noise: what a clinician asks for first.
 SIZE_MEASURES = ("area_mm2", "area", "clin_size_long_diam_mm", "long_diam")
 
+#: An area that may be off by a factor of two is told without numbers: they would look as if something were known.
+HARDLY_TOLD = 1.0
+
 _UNITS = {"mm2": "mm²", "percent": "%", "Lab": "Lab units", "1": "", "count": ""}
 
 _LATERALITY = {"L": "left", "R": "right", "B": "both sides"}
@@ -234,6 +237,16 @@ def scale_label(row: Mapping[str, Any]) -> str | None:
     source, error = row["px_per_mm_source"], row["px_per_mm_error"]
     told = _SCALE_SOURCES.get(source or "", plain(source) or "source not known")
     return told if error is None else f"{told} (95%: ±{number(196 * error, 1)}%)"
+
+
+def area_doubt(area_mm2: float | None, area_error: float | None) -> str | None:
+    """What an area's error means: between which areas its border may lie (scale aside), or that it is hardly seen."""
+    if area_mm2 is None or area_error is None:
+        return None
+    if area_error >= HARDLY_TOLD:
+        return "its border can hardly be told"
+    low, high = (number(area, 1) for area in (area_mm2 / (1 + area_error), area_mm2 * (1 + area_error)))
+    return f"as the border may lie: {low} to {high}"
 
 
 def skin_label(ita_class: str | None, ita_deg: float | None) -> str | None:

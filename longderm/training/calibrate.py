@@ -30,7 +30,8 @@ _MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
 #: The share of areas that lie within their stated error, and the powers of softness that are tried for it.
 _COVERED = 0.9
 _POWERS = tuple(round(0.05 * step, 2) for step in range(31))
-#: Between these log-odds of presence, calibrated about 0.05 and 0.95, a network release looks again.
+#: Between these log-odds of presence a network release looks again; by the calibration of the first three releases,
+#: these are probabilities of about 0.05 and 0.95.
 DOUBT = (-2.0, 4.0)
 #: Settings that are chosen, not fitted. An outline expected to overlap less than a fifth helps nobody; below 0.6, a
 #: reader should look twice; in clinical photos, shadows and folds at the edge are no lesions.
@@ -69,7 +70,8 @@ def refit_drawing(release: Path, folder: Path) -> dict[str, Any]:
     """Let a release folder's config.json look again in `DOUBT`, fit `min_presence` to that and `area_error` to its
     outlines; returns its "drawing".
 
-    From the ISIC-layout folder of its training, by the photos that were held out of it; outlines stay as they are.
+    From the ISIC-layout folder of its training, by the photos that were held out of it. All else stays as it is: how
+    presence and overlap are calibrated, too, to which the first look's presence had been fitted.
     Cards, figures and hashes are not touched. Raises SourceNotFoundError for a folder of another layout, RefusedError
     where the weights do not fit the config.
     """

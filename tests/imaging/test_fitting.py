@@ -63,6 +63,7 @@ def test_stated_errors_are_held_against_the_realised_ones_by_their_ratio():
     stated = [Row(0.9, True, off, 0.1, 1.0, 0.25) for off in (0.24, -0.19, 0.26, -0.21)]
     figures = summarise([*stated, Row(0.0, False, -1.0, 0.1, 0.0)])
     assert figures["area_error_covered"] == 0.5 and figures["area_error_stated_median"] == 0.25
+    assert figures["area_error_covered_by_thirds"] == [0.5, 1.0, 0.0]
     assert "area_error_covered" not in summarise([Row(0.9, True, 0.1, 0.1, 1.0)])
 
 

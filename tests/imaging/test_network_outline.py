@@ -6,10 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from longderm.errors import RefusedError
 from longderm.imaging.fit import dice
-from longderm.imaging.network_outline import AreaError, Drawing, find_area, judge, outline_by_network
+from longderm.imaging.network_outline import AreaError, Drawing, find_area, judge, outline_by_network, read_drawing
 from longderm.imaging.quadratic import QuadraticScore, fit_linear
 from longderm.imaging.sight import Sight, lighten, squash
+from longderm.models import load_release
 from longderm.photo import Photo
 
 GRID = 64
@@ -82,6 +84,24 @@ def test_the_softer_the_border_the_larger_the_error_that_is_stated_of_the_area()
     ratios = [(surface > 0.25).sum() / (surface > 0.65).sum() for surface in softer]
     assert errors == pytest.approx([max(ratio, np.exp(0.02)) - 1 for ratio in ratios], abs=1e-3)
     assert outline_by_network(photo(), sight_of(softer[0]), DRAWING).area_error is None, "a release that states none"
+
+
+def test_a_border_that_is_hardly_there_states_at_most_a_factor_of_four():
+    even = np.full((GRID, GRID), 0.55, np.float32)
+    stating = replace(DRAWING, area_error=AreaError(scale=1.0, power=1.0), min_overlap=0.0, min_presence=0.0)
+    assert outline_by_network(photo(), sight_of(even), stating).area_error == 3.0
+
+
+def test_a_pale_middle_does_not_soften_the_border():
+    pale = disc(radius=0.25) * (1 - 0.4 * disc(radius=0.1))
+    assert find_area(sight_of(pale), 0.5).softness == find_area(sight_of(disc(radius=0.25)), 0.5).softness
+
+
+@pytest.mark.parametrize("stated", [None, 0.25, [1, 2], {"scale": None, "power": 1}, {"scale": -1.0, "power": 1.0}])
+def test_an_error_of_areas_that_is_none_is_refused(stated):
+    config = load_release("segmentation", "0.4.0").config
+    with pytest.raises(RefusedError, match="positive scale"):
+        read_drawing({"drawing": config["drawing"] | {"area_error": stated}})
 
 
 def test_another_spot_does_not_soften_the_border():

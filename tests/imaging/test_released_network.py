@@ -43,6 +43,18 @@ def test_a_blurred_lesion_has_the_larger_error_of_its_area_and_bare_skin_none(re
     assert 0 < sharp.area_error < soft.area_error
     assert segment(Photo.from_array(paint_skin()), release).area_error is None
     assert segment(Photo.from_array(pixels), load_release("segmentation", "0.3.0")).area_error is None
+    assert segment(Photo.from_array(pixels, modality="clinical"), release).area_error is None
+
+
+def test_the_release_looks_again_where_it_is_in_doubt_and_an_older_one_does_not(release, networks):
+    low, high = read_doubt(release.config["network"]["doubt"])
+    faint = [cv2.addWeighted(paint()[0], share, paint_skin(), 1 - share, 0) for share in np.linspace(0.02, 0.2, 10)]
+    once = [look(networks, squash(pixels, 192), pixels.shape[:2], "x").presence for pixels in faint]
+    (doubted, *_) = [pixels for pixels, presence in zip(faint, once, strict=True) if low < presence < high]
+    photo = Photo.from_array(doubted)
+    again = look(networks, squash(doubted, 192), photo.shape, "x", (low, high)).presence
+    older = load_release("segmentation", "0.3.0")
+    assert see(photo, release).presence == again != see(photo, older).presence
 
 
 def test_outline_and_structures_share_one_look(release, monkeypatch):

@@ -112,9 +112,9 @@ def test_the_flagged_change_names_measure_difference_unit_and_mdc(pages: dict[st
     assert "area +11.2 mm² (MDC 2.6 mm²)" in pages["worklist"].words
 
 
-def test_an_area_stands_with_the_range_that_experts_would_draw(pages: dict[str, Page]) -> None:
+def test_an_area_stands_with_the_range_in_which_its_border_may_lie(pages: dict[str, Page]) -> None:
     areas = {row["area_mm2"] for row in clinic().rows["measures"] if row["area_mm2"] is not None}
-    ranges = [f"{area:.1f} mm² (nine of ten experts: {area / 1.25:.1f} to {area * 1.25:.1f})" for area in areas]
+    ranges = [f"{area:.1f} mm² (as the border may lie: {area / 1.25:.1f} to {area * 1.25:.1f})" for area in areas]
     assert any(text in pages[identifier("one")].words for text in ranges)
 
 

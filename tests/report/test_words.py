@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longderm.report.words import (
+    area_doubt,
     day_label,
     delta_decimals,
     delta_texts,
@@ -26,6 +27,13 @@ def test_days_are_told_in_days_up_to_two_months_and_in_months_beyond() -> None:
         "day 0", "day 60", "month 2.0", "month 3.2", "day −12", "undated",
     ]  # fmt: skip
     assert [span_label(days) for days in (1, 45, 365, None)] == ["1 day", "45 days", "12.0 months", "an unknown time"]
+
+
+def test_an_area_is_told_with_the_range_of_its_border_or_as_one_that_is_hardly_seen() -> None:
+    assert area_doubt(12.0, 0.25) == "as the border may lie: 9.6 to 15.0"
+    assert area_doubt(12.0, 0.9999) == "as the border may lie: 6.0 to 24.0"
+    assert area_doubt(12.0, 1.0) == "its border can hardly be told"
+    assert area_doubt(None, 0.25) is None and area_doubt(12.0, None) is None
 
 
 def test_the_sentence_of_a_change_names_measure_difference_unit_and_mdc() -> None:

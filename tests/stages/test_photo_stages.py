@@ -24,7 +24,8 @@ from longderm.simulate.close_up import draw_close_up
 from longderm.stages import Place, current_tables, find_work, run_photo_batch
 from longderm.stages import photo as photo_stages
 from longderm.stages import work as work_module
-from longderm.stages.photo import measures_row, photo_work, read_measures, read_scaled, scale_row
+from longderm.stages.photo import mask_row, measures_row, photo_work, read_mask, read_measures, read_scaled, scale_row
+from longderm.stages.place import rows_to_table
 from longderm.store import Store
 
 STRUCTURES = ("pigment_network", "globules", "streaks", "negative_network", "milia_like_cyst")
@@ -118,6 +119,20 @@ def test_measure_gives_the_structures_that_the_look_for_its_mask_saw(with_networ
     assert measure(photo, drawn).structures == find_structures(photo, release).as_dict()
     clinical = Photo.from_array(photo.pixels, modality="clinical")
     assert measure(clinical, segment(clinical, release)).structures is None
+
+
+@pytest.mark.parametrize("version", ["0.4.0", "0.3.0"])
+def test_a_mask_comes_back_from_the_store_as_it_was_drawn(version, tmp_path):
+    scene = draw_close_up(3, 1)
+    drawn = segment(Photo.from_array(scene.pixels), load_release("segmentation", version))
+    store = Store.create(tmp_path / "store", key_id="key-1")
+    row = {"photo_id": "a", "fingerprint": "f", **mask_row(drawn, store)}
+    store.append("masks", rows_to_table("masks", [row]), "run")
+    (kept,) = Store(store.root).table("masks").to_pylist()
+    again = read_mask(kept, scene.mask.shape, store)
+    assert again.area_error == drawn.area_error and (drawn.area_error is None) == (version == "0.3.0")
+    np.testing.assert_array_equal(again.mask, drawn.mask)
+    assert (again.confidence, again.model) == (drawn.confidence, drawn.model)
 
 
 def test_measures_and_scales_come_back_from_their_rows_as_they_were():
