@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from longderm.errors import RefusedError
 from longderm.imaging.colour import lightest_channel
 from longderm.imaging.grid import reduce_pixels
 from longderm.imaging.texture import TEXTURE_SIDE_PX, Texture, read_cells
@@ -42,9 +41,8 @@ class Sight:
     views: probability of lesion as each network sees it, as it is and mirrored (turned back), float32
     (V, S / 2, S / 2); outline: their mean. Log-odds are means over networks and mirrors, not calibrated yet:
     structure_map: of each structure, float32 (K, S / 8, S / 8); structures: of each anywhere in the photo, float32
-    (K,); presence: of any lesion, in doubt from the photo turned four other ways as well (`look`). square: the photo as
-    the networks saw it, uint8 (S, S, 3); photo_shape: (height, width) of the photo; model: kind and version of the
-    release.
+    (K,); presence: of any lesion. square: the photo as the networks saw it, uint8 (S, S, 3); photo_shape: (height,
+    width) of the photo; model: kind and version of the release.
     texture: the lesion's texture (`longderm.imaging.texture`), where the release reads structures from it.
     """
 
@@ -65,17 +63,15 @@ def uses_network(release: Release) -> bool:
 
 
 def see(photo: Photo, release: Release) -> Sight:
-    """Look at a photo with a release's networks, as it is and mirrored. About 50 ms on one core, 30 ms more where the
-    release reads texture, 100 ms more where it is in doubt whether there is a lesion.
+    """Look at a photo with a release's networks, as it is and mirrored. About 50 ms on one core, and 30 ms more where
+    the release reads texture.
 
     Raises ValueError for a release that is no network, RefusedError where its weights do not fit its config.
     """
     if not uses_network(release):
         raise ValueError(f"{release.name} is no network")
-    network = release.config["network"]
-    square = squash(photo.pixels, int(network["side_px"]))
-    doubt = read_doubt(network["doubt"]) if "doubt" in network else None
-    seen = look(_networks(release.folder, release.digest), square, photo.shape, release.name, doubt)
+    square = squash(photo.pixels, int(release.config["network"]["side_px"]))
+    seen = look(_networks(release.folder, release.digest), square, photo.shape, release.name)
     if "texture" not in release.config["structures"]:
         return seen
     with one_thread():
@@ -87,26 +83,10 @@ def read_texture(pixels: NDArray[np.uint8], outline: NDArray[np.float32]) -> Tex
     return read_cells(squash(pixels, TEXTURE_SIDE_PX), outline)
 
 
-def read_doubt(stated: Sequence[float]) -> tuple[float, float]:
-    """The log-odds of presence between which a release looks again. Raises RefusedError where they are none."""
-    match stated:
-        case [float() | int() as low, float() | int() as high] if low < high:
-            return float(low), float(high)
-    raise RefusedError(f"a release looks again between two log-odds of presence, the lower first, not {stated}")
-
-
 def look(
-    networks: Sequence[LesionNetwork],
-    square: NDArray[np.uint8],
-    photo_shape: tuple[int, int],
-    model: str,
-    doubt: tuple[float, float] | None = None,
+    networks: Sequence[LesionNetwork], square: NDArray[np.uint8], photo_shape: tuple[int, int], model: str
 ) -> Sight:
-    """`see` with networks at hand and the photo already squashed to a square uint8 (S, S, 3).
-
-    doubt: where the log-odds of presence lie between these two, the photo is looked at again, upside down and turned by
-    a quarter, and presence is the mean of all six views; outline and structures stay those of the first two.
-    """
+    """`see` with networks at hand and the photo already squashed to a square uint8 (S, S, 3)."""
     import torch
 
     from longderm.models.lesion_network import normalise
@@ -119,10 +99,6 @@ def look(
         marks = torch.stack([logits.structure_map for logits in said]).mean(dim=0).numpy()
         structures = torch.stack([logits.structures for logits in said]).mean(dim=(0, 1)).numpy()
         presence = float(torch.stack([logits.presence for logits in said]).mean())
-        if doubt is not None and doubt[0] < round(presence, _DECIMALS) < doubt[1]:
-            turned = torch.from_numpy(np.stack(_turned(square)))
-            again = torch.stack([network(normalise(turned)).presence for network in networks])
-            presence = (len(pair) * presence + len(turned) * float(again.mean())) / (len(pair) + len(turned))
     # The first and the last view differ most: another network, and mirrored.
     views = np.stack([view for outline in outlines for view in (outline[0], outline[1, :, ::-1])])
     return Sight(
@@ -135,11 +111,6 @@ def look(
         photo_shape=photo_shape,
         model=model,
     )
-
-
-def _turned(square: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """A square held otherwise than as it is and mirrored: upside down, that mirrored, a quarter turn to either side."""
-    return [square[::-1], square[::-1, ::-1], np.rot90(square), np.rot90(square, 3)]
 
 
 def squash(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:

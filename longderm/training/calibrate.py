@@ -30,9 +30,6 @@ _MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
 #: The share of areas that lie within their stated error, and the powers of softness that are tried for it.
 _COVERED = 0.9
 _POWERS = tuple(round(0.05 * step, 2) for step in range(31))
-#: Between these log-odds of presence a network release looks again; by the calibration of the first three releases,
-#: these are probabilities of about 0.05 and 0.95.
-DOUBT = (-2.0, 4.0)
 #: Settings that are chosen, not fitted. An outline expected to overlap less than a fifth helps nobody; below 0.6, a
 #: reader should look twice; in clinical photos, shadows and folds at the edge are no lesions.
 _CHOSEN = {"min_overlap": 0.2, "doubtful_overlap": 0.6, "clinical_max_cut_share": 0.1}
@@ -49,8 +46,7 @@ class Seen:
 def calibrate(
     networks: Sequence[LesionNetwork], photos: list[Example], held: list[Example], side_px: int, seed: int
 ) -> dict[str, Any]:
-    """The fitted parts of the config of a network release that looks again in `DOUBT`, "drawing" and "structures", from
-    held-out photos.
+    """The fitted parts of a network release's config, "drawing" and "structures", from held-out photos.
 
     What texture says of structures is learned from `photos`, the networks' own: they saw them, this did not.
     """
@@ -66,28 +62,23 @@ def calibrate(
     }
 
 
-def refit_drawing(release: Path, folder: Path) -> dict[str, Any]:
-    """Let a release folder's config.json look again in `DOUBT`, fit `min_presence` to that and `area_error` to its
-    outlines; returns its "drawing".
+def refit_area_error(release: Path, folder: Path) -> dict[str, float]:
+    """Fit the "area_error" of a release folder's config.json, from the ISIC-layout folder of its training.
 
-    From the ISIC-layout folder of its training, by the photos that were held out of it. All else stays as it is: how
-    presence and overlap are calibrated, too, to which the first look's presence had been fitted.
-    Cards, figures and hashes are not touched. Raises SourceNotFoundError for a folder of another layout, RefusedError
-    where the weights do not fit the config.
+    By the photos that were held out of it; all else stays as it is. Cards, figures and hashes are not touched. Raises
+    SourceNotFoundError for a folder of another layout, RefusedError where the weights do not fit the config.
     """
     from longderm.models.weights import read_networks
 
     path = release / "config.json"
     config: dict[str, Any] = json.loads(path.read_text())
-    network, drawing, training = config["network"], config["drawing"], config["training"]
-    network["doubt"] = list(DOUBT)
+    drawing, training = config["drawing"], config["training"]
     _, names = hold_out(read_train_rows(folder), training["held_share"], training["seed"])
     held = read_examples(folder, names)
-    whole, crops = _see_held(read_networks(release), held, network["side_px"], training["seed"])
-    drawing["min_presence"] = _least_presence(whole, drawing["presence_slope"], drawing["presence_offset"])
-    drawing["area_error"] = _fit_area_error(_drawn(whole + crops, drawing["level"]))
+    whole, crops = _see_held(read_networks(release), held, config["network"]["side_px"], training["seed"])
+    fitted = drawing["area_error"] = _fit_area_error(_drawn(whole + crops, drawing["level"]))
     path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
-    return dict(drawing)
+    return fitted
 
 
 def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict[str, Any]:
@@ -99,13 +90,16 @@ def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict
     lesions = np.array([seen.sight.presence for seen in views if _is_shown(seen.mask)])
     skin = np.array([seen.sight.presence for seen in bare])
     slope, offset = fit_calibration(np.concatenate([lesions, skin]), np.arange(len(lesions) + len(skin)) < len(lesions))
+    # No photo held out may be passed over: of so few, even one would be too many, and to pass over a lesion is worse
+    # than to draw a spot of skin.
+    lowest = min(seen.sight.presence for seen in whole)
     return {
         "level": level,
         "overlap_weights": overlap_weights,
         "area_error": _fit_area_error(drawn),
         "presence_slope": round(slope, 4),
         "presence_offset": round(offset, 4),
-        "min_presence": _least_presence(whole, slope, offset),
+        "min_presence": float(np.floor(1e4 / (1 + np.exp(-(slope * lowest + offset)))) / 1e4),
         **_CHOSEN,
     }
 
@@ -136,13 +130,6 @@ def _fit_area_error(drawn: list[tuple[Area, NDArray[np.bool_]]]) -> dict[str, fl
     return {"power": power, "scale": float(f"{np.quantile(off / softness**power, _COVERED):.4g}")}
 
 
-def _least_presence(whole: list[Seen], slope: float, offset: float) -> float:
-    """The highest calibrated presence at which no photo held out is passed over: of so few, even one would be too many,
-    and to pass over a lesion is worse than to draw a spot of skin."""
-    lowest = min(seen.sight.presence for seen in whole)
-    return float(np.floor(1e4 / (1 + np.exp(-(slope * lowest + offset)))) / 1e4)
-
-
 def _see_held(
     networks: Sequence[LesionNetwork], held: list[Example], side_px: int, seed: int
 ) -> tuple[list[Seen], list[Seen]]:
@@ -157,7 +144,7 @@ def _see_held(
 
 
 def _see(networks: Sequence[LesionNetwork], pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side_px: int) -> Seen:
-    sight = look(networks, squash(pixels, side_px), (pixels.shape[0], pixels.shape[1]), "fitted", DOUBT)
+    sight = look(networks, squash(pixels, side_px), (pixels.shape[0], pixels.shape[1]), "fitted")
     return Seen(sight, shrink_mask(mask, (sight.outline.shape[0], sight.outline.shape[1])))
 
 

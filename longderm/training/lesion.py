@@ -85,14 +85,13 @@ def write_release(
     A card, figures and hashes make it complete (`longderm.models.releases.write_hashes`).
     """
     from longderm.models.weights import read_networks, write_networks
-    from longderm.training.calibrate import DOUBT, calibrate
+    from longderm.training.calibrate import calibrate
 
     folder.mkdir(parents=True, exist_ok=True)
     side_px = settings.sides_px[-1]
     config: dict[str, Any] = {
         "network": {
             "side_px": side_px,
-            "doubt": list(DOUBT),
             "architectures": write_networks([network.cpu() for network in networks], folder),
         },
         "training": asdict(settings),

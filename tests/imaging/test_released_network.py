@@ -6,11 +6,8 @@ import pytest
 import torch
 from painted_lesions import draw_hairs, paint, paint_skin
 
-from longderm.errors import RefusedError
 from longderm.imaging import find_structures, see, segment
-from longderm.imaging.sight import look, read_doubt, squash
 from longderm.models import load_release
-from longderm.models.weights import read_networks
 from longderm.photo import Photo
 
 
@@ -46,17 +43,6 @@ def test_a_blurred_lesion_has_the_larger_error_of_its_area_and_bare_skin_none(re
     assert segment(Photo.from_array(pixels, modality="clinical"), release).area_error is None
 
 
-def test_the_release_looks_again_where_it_is_in_doubt_and_an_older_one_does_not(release, networks):
-    low, high = read_doubt(release.config["network"]["doubt"])
-    faint = [cv2.addWeighted(paint()[0], share, paint_skin(), 1 - share, 0) for share in np.linspace(0.02, 0.2, 10)]
-    once = [look(networks, squash(pixels, 192), pixels.shape[:2], "x").presence for pixels in faint]
-    (doubted, *_) = [pixels for pixels, presence in zip(faint, once, strict=True) if low < presence < high]
-    photo = Photo.from_array(doubted)
-    again = look(networks, squash(doubted, 192), photo.shape, "x", (low, high)).presence
-    older = load_release("segmentation", "0.3.0")
-    assert see(photo, release).presence == again != see(photo, older).presence
-
-
 def test_outline_and_structures_share_one_look(release, monkeypatch):
     photo = Photo.from_array(draw_hairs(paint()[0])[0])
     sight = see(photo, release)
@@ -83,36 +69,6 @@ def test_structures_are_seen_in_dermoscopic_photos_only_and_by_networks_only(rel
     assert find_structures(Photo.from_array(pixels, modality="clinical"), release) is None
     with pytest.raises(ValueError, match="no network"):
         find_structures(Photo.from_array(pixels), load_release("segmentation", "0.1.0"))
-
-
-@pytest.fixture(scope="module")
-def networks(release):
-    return read_networks(release.folder)
-
-
-def test_in_doubt_a_photo_says_the_same_of_presence_upside_down(networks):
-    square = squash(draw_hairs(paint()[0])[0], 192)
-    turned = square[::-1, ::-1].copy()
-    first, again = (look(networks, one, (192, 192), "x", (-100.0, 100.0)).presence for one in (square, turned))
-    assert again == pytest.approx(first, abs=2e-4)
-    plain = [look(networks, one, (192, 192), "x").presence for one in (square, turned)]
-    assert abs(plain[0] - plain[1]) > 1e-2, "two views alone do not"
-
-
-def test_a_second_look_moves_presence_alone_and_only_between_the_bounds(networks):
-    square = squash(paint()[0], 192)
-    once = look(networks, square, (192, 192), "x")
-    doubted = look(networks, square, (192, 192), "x", (once.presence - 1, once.presence + 1))
-    sure = look(networks, square, (192, 192), "x", (once.presence, once.presence + 1))
-    assert doubted.presence != once.presence == sure.presence
-    for name in ("views", "outline", "structure_map", "structures"):
-        np.testing.assert_array_equal(getattr(doubted, name), getattr(once, name))
-
-
-@pytest.mark.parametrize("stated", [[1.0], [2.0, 1.0], ["low", "high"], "12", None, {"low": 1}])
-def test_bounds_of_doubt_that_are_none_are_refused(stated):
-    with pytest.raises(RefusedError, match="two log-odds"):
-        read_doubt(stated)
 
 
 def test_a_sight_of_another_photo_is_not_used(release):
