@@ -32,6 +32,7 @@ from longderm.bench.tones import (
 )
 from longderm.change.evidence import DEFAULT_VERSION
 from longderm.errors import SourceNotFoundError, UsageError
+from longderm.imaging.segmentation import DEFAULT_VERSION as SEGMENTATION
 from longderm.models import load_release
 from longderm.models.kinds import card_title, check_release
 from longderm.models.releases import packaged_registry, write_hashes
@@ -201,12 +202,13 @@ def test_rows_of_bench_change_are_told_by_the_tone_of_their_photos(isic_of_tones
     told = tones.run(tmp_path, photos=str(isic_of_tones), change=str(written_rows(tmp_path, "val")), lesions=0)
     change = told["by_release"][load_release("change", DEFAULT_VERSION).name]["photos"]
     assert change["all"]["photos"] == 4 and change["all"]["pairs"] == 16
-    outlines = told["by_release"]["segmentation/0.3.0"]["photos"]
+    drawn_by = load_release("segmentation", SEGMENTATION).name
+    outlines = told["by_release"][drawn_by]["photos"]
     assert outlines["all"]["photos"] == 4 and 0 <= outlines["all"]["dice_mean"][0] <= 1
     assert told["run"] == {"seed": 51, "lesions": 0, "split": "val", "photos": 4}
     before = (tmp_path / tones.PHOTO_ROWS).read_text()
     again = tones.run(tmp_path, photos=str(isic_of_tones), lesions=0, resume=1)
-    assert again["by_release"]["segmentation/0.3.0"]["photos"] == outlines, "what was measured is taken"
+    assert again["by_release"][drawn_by]["photos"] == outlines, "what was measured is taken"
     assert (tmp_path / tones.PHOTO_ROWS).read_text() == before
 
 
