@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from longderm.bench.outline_peers import Answer, grabcut, otsu
 from longderm.bench.photos import Example, load_example, names_of, pick, read_release, simulated
 from longderm.bench.skin_tiles import SkinTile, skin_tiles, summarise_tiles
-from longderm.bench.statistics import is_within, wilson
+from longderm.bench.stated_errors import THIRDS, StatedErrors
+from longderm.bench.statistics import wilson
 from longderm.bench.structures import Tally
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.imaging import (
@@ -46,8 +47,6 @@ Method = Callable[[Photo], Answer]
 
 #: ISIC 2018's score counts an overlap (Jaccard) below this as 0 (Codella et al. 2019, arXiv 1902.03368).
 JACCARD_THRESHOLD = 0.65
-#: Photos are sorted into so many parts by the error that is stated of their areas.
-_THIRDS = 3
 #: Resamples behind an interval.
 _RESAMPLES = 2000
 #: Peers and the first release, which others are held against.
@@ -220,17 +219,16 @@ def summarise(rows: list[Row], seed: int = 1) -> dict[str, Any]:
 def _stated_errors(rows: list[Row]) -> dict[str, Any]:
     """How large the errors are that are stated of areas, and how many areas lie within them (nine of ten are meant): of
     all, and of thirds of the photos, the surest first."""
-    known = sorted((row.stated_error, row.area_error) for row in rows if row.stated_error is not None)
-    if len(known) < _THIRDS:
+    errors = StatedErrors.of((row.stated_error, row.area_error) for row in rows)
+    if errors.stated.size < len(THIRDS):
         return {}
-    covered = np.array([is_within(stated, off) for stated, off in known])
-    stated, off = np.array(known).T
+    covered, interval = errors.coverage()
     return {
-        "area_error_stated_median": round(float(np.median(stated)), 4),
-        "area_error_covered": round(float(covered.mean()), 4),
-        "area_error_covered_interval": wilson(int(covered.sum()), len(known)),
-        "area_error_covered_by_thirds": [round(float(part.mean()), 4) for part in np.array_split(covered, _THIRDS)],
-        "area_error_stated_to_realised_spearman": _rank_correlation(stated, np.abs(np.log1p(off))),
+        "area_error_stated_median": round(float(np.median(errors.stated)), 4),
+        "area_error_covered": covered,
+        "area_error_covered_interval": interval,
+        "area_error_covered_by_thirds": [part.coverage()[0] for part in errors.thirds().values()],
+        "area_error_stated_to_realised_spearman": _rank_correlation(errors.stated, np.abs(np.log1p(errors.off))),
     }
 
 

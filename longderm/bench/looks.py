@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from longderm.bench.looks_time import print_times, time_parts
 from longderm.bench.photos import read_release
-from longderm.bench.statistics import bootstrap_interval, is_within, wilson
+from longderm.bench.stated_errors import THIRDS, StatedErrors
+from longderm.bench.statistics import bootstrap_interval, wilson
 from longderm.imaging import Segmentation, field_of_view, measure, segment
 from longderm.imaging.artefacts import find_artefacts
 from longderm.imaging.candidates import ring_around
@@ -48,8 +49,6 @@ _MONTHS = 24.0
 RIGHT_WITHIN_DEG = 2.0
 #: Ranks of fewer photos say nothing.
 _MIN_RANKED = 3
-#: Thirds of the photos by the error that is stated of their areas.
-_PARTS = ("surest", "middle", "least_sure")
 
 
 @dataclass(frozen=True)
@@ -178,17 +177,16 @@ def summarise(rows: list[Row]) -> dict[str, Any]:
 
 
 def summarise_areas(rows: list[Row]) -> dict[str, Any]:
-    """How areas do by the error that is stated of them, in three parts of equally many photos, the surest first."""
-    known = sorted((row.stated_error, row.area_error) for row in rows if row.stated_error is not None)
-    figures: dict[str, Any] = {"photos": len(known)}
-    if len(known) < len(_PARTS) * _MIN_RANKED:
+    """How areas do by the error that is stated of them, in thirds of the photos, the surest first."""
+    errors = StatedErrors.of((row.stated_error, row.area_error) for row in rows)
+    figures: dict[str, Any] = {"photos": errors.stated.size}
+    if errors.stated.size < len(THIRDS) * _MIN_RANKED:
         return figures
-    covered = sum(is_within(stated, off) for stated, off in known)
-    figures |= {"covered": round(covered / len(known), 4), "covered_interval": wilson(covered, len(known))}
-    for name, part in zip(_PARTS, np.array_split(np.array(known), len(_PARTS)), strict=True):
+    figures["covered"], figures["covered_interval"] = errors.coverage()
+    for name, part in errors.thirds().items():
         figures[name] = {
-            "stated_error_most": _figure(part[:, 0], 100),
-            **_percentiles("area_error", np.abs(part[:, 1])),
+            "stated_error_most": _figure(part.stated, 100),
+            **_percentiles("area_error", np.abs(part.off)),
         }
     return figures
 
@@ -287,7 +285,7 @@ def _by_kind(rows: list[Row]) -> dict[str, float | None]:
 def _print_areas(figures: dict[str, Any]) -> None:
     if "covered" not in figures:
         return
-    for name in _PARTS:
+    for name in THIRDS:
         part = figures[name]
         third = f"good photos, {name.replace('_', ' ')} third by the stated error of the area"
         print(

@@ -24,6 +24,8 @@ from longderm.bench.statistics import wilson
 from longderm.imaging.fit import lesion_free_places
 
 LESION, BARE, UNSURE = "lesion", "bare", "unsure"
+#: A tile: its photo, left and upper edge, width and height in pixels.
+Key = tuple[str, int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +69,15 @@ def _share(tiles: str, share: str, found: list[bool]) -> dict[str, Any]:
     }
 
 
-def _key(name: str, rows: slice, columns: slice) -> tuple[str, int, int, int, int]:
+def _key(name: str, rows: slice, columns: slice) -> Key:
     return name, columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
 
 
 @lru_cache(maxsize=1)
-def _readings() -> dict[tuple[str, int, int, int, int], tuple[str, ...]]:
+def _readings() -> dict[Key, tuple[str, str]]:
     text = (files("longderm.bench") / "skin_tiles.csv").read_text()
+    _, *rows = csv.reader(text.splitlines())
     return {
-        (row["photo"], *(int(row[name]) for name in ("x", "y", "width", "height"))): (  # type: ignore[misc]
-            row["first_reading"],
-            row["second_reading"],
-        )
-        for row in csv.DictReader(text.splitlines())
+        (photo, int(x), int(y), int(width), int(height)): (first, second)
+        for photo, x, y, width, height, first, second in rows
     }

@@ -34,11 +34,6 @@ def wilson(count: int, total: int) -> tuple[float, float] | None:
     return round(max(0.0, centre - half), 4), round(min(1.0, centre + half), 4)
 
 
-def is_within(stated: float, off: float) -> bool:
-    """Whether a quantity that is `off` by a share of the true one lies within a factor of 1 + `stated` of it."""
-    return bool(abs(np.log1p(off)) <= np.log1p(stated))
-
-
 def bootstrap_interval(statistic: Callable[[NDArray[np.intp]], float], count: int) -> list[float] | None:
     """95% interval of a statistic of `count` photos (or patients), rounded to 4 decimals; None of nothing.
 

@@ -21,7 +21,8 @@ from longderm.photo import Photo
 _MIN_AREA_FRACTION = 0.0008
 #: Log-odds beyond this say no more.
 _MAX_LOG_ODDS = 8.0
-#: A border lies somewhere between these probabilities: on held-out photos of the training, experts' did in most cases.
+#: The map's lines at these probabilities are the widest and the narrowest border that are considered. Set by hand; what
+#: their distance means for the area is fitted (`AreaError`).
 _WIDE_LEVEL, _NARROW_LEVEL = 0.25, 0.65
 #: A border is at least so soft: the map's grid is not finer.
 _MIN_SOFTNESS = 0.02
