@@ -57,6 +57,50 @@ def segmentation(
 
 
 @train.command
+def border(
+    folder: Path,
+    *,
+    out: Path,
+    release: str = "",
+    passes: int = 14,
+    simulated: int = 3500,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 0,
+    json_: AsJson = False,
+) -> None:
+    """Train the network that draws borders anew around a release's outlines; call it again to go on.
+
+    Parameters
+    ----------
+    folder
+        images/, masks/, index.csv (isic_id, split).
+    out
+        Folder for examples, checkpoint, log and, at the end, the release.
+    release
+        Version of the segmentation release that draws the coarse outlines; by default the one in use.
+    passes
+        How often each photo is seen.
+    simulated
+        Simulated photos beside the real ones.
+    seed
+        The same seed gives the same weights on the same kind of machine.
+    device
+        auto, cpu or cuda.
+    threads
+        Threads of the CPU; 0 means one per core.
+    """
+    from longderm.imaging.segmentation import DEFAULT_VERSION
+    from longderm.models import load_release
+    from longderm.training.border import BorderSettings, train_border
+
+    base = load_release("segmentation", release or DEFAULT_VERSION)
+    settings = BorderSettings(seed=seed, passes=passes, simulated=simulated, release=base.name, digest=base.digest)
+    summary = train_border(folder, out, base, settings, device, threads, progress=not json_)
+    print_summary(summary, json_, f"Release: {summary['release']}")
+
+
+@train.command
 def change(
     folder: Path | None = None,
     *,

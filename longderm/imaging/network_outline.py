@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longderm.errors import RefusedError
 from longderm.imaging.artefacts import find_field_of_view
+from longderm.imaging.border import redraw
 from longderm.imaging.candidates import fill_holes
 from longderm.imaging.features import bound
 from longderm.imaging.outline import CUT_SHARE, Outline, caveat, draw_level, share_at_edge
 from longderm.imaging.quadratic import QuadraticScore
 from longderm.imaging.sight import Sight
 from longderm.photo import Photo
+
+if TYPE_CHECKING:
+    from longderm.models.border_network import BorderNetwork
 
 #: An area smaller than this share of the photo is a speck.
 _MIN_AREA_FRACTION = 0.0008
@@ -108,8 +112,11 @@ def _read_area_error(stated: object) -> AreaError:
     raise RefusedError(f"an area's error is stated by a positive scale and a power that is not negative, not {stated}")
 
 
-def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
-    """Draw the largest area of a sight at the photo's full size, if it is a lesion whose border can be told."""
+def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing, border: BorderNetwork | None = None) -> Outline:
+    """Draw the largest area of a sight at the photo's full size, if it is a lesion whose border can be told.
+
+    border: draws the border anew in dermoscopic photos; without one, it is the area's level line.
+    """
     area = find_area(sight, drawing.level)
     if area is None:
         return Outline.none("nothing differs from the surrounding skin")
@@ -124,6 +131,8 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing) -> Outline:
     mask = draw_level(sight.outline, drawing.level, area.mask, photo.shape)
     if not mask.any():
         return Outline.none("nothing differs from the surrounding skin", confidence)
+    if border is not None and photo.meta.modality == "dermoscopic":
+        mask = redraw(photo.pixels, mask, sight.outline, border)
     touches_border = area.cut_share > CUT_SHARE
     doubt = caveat(overlap, drawing.doubtful_overlap, touches_border)
     # Experts' outlines of clinical photos were not at hand.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,9 @@ from longderm.imaging.sight import MIN_SIDE_PX, Sight, see, uses_network
 from longderm.imaging.structures import Structures, find_structures
 from longderm.models import Release, load_release
 from longderm.photo import Photo
+
+if TYPE_CHECKING:
+    from longderm.models.border_network import BorderNetwork
 
 #: The release that is used when none is given.
 DEFAULT_VERSION = "0.5.0"
@@ -92,4 +98,13 @@ def _outline(photo: Photo, release: Release, sight: Sight | None, artefacts: Art
         return outline_by_colour(photo, read_segmenter(release.config), artefacts)
     if sight.model != release.name or sight.photo_shape != photo.shape:
         raise ValueError(f"the sight is of {sight.model} and {sight.photo_shape}, not {release.name} and {photo.shape}")
-    return outline_by_network(photo, sight, read_drawing(release.config))
+    border = _border_network(release.folder, release.digest) if "border" in release.config else None
+    return outline_by_network(photo, sight, read_drawing(release.config), border)
+
+
+@lru_cache(maxsize=4)
+def _border_network(folder: Path, digest: str) -> BorderNetwork:
+    from longderm.models.weights import read_border
+
+    del digest  # part of the key: other weights in the same folder are another network
+    return read_border(folder)

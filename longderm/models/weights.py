@@ -1,4 +1,5 @@
-"""Weights of a release's lesion networks on disk: `weights.safetensors` beside the config.json that describes them."""
+"""Weights of a release's networks on disk, beside the config.json that describes them: `weights.safetensors` of those
+that see the lesion, `border.safetensors` of the one that draws its border anew."""
 
 from __future__ import annotations
 
@@ -12,9 +13,13 @@ import torch
 from torch import nn
 
 from longderm.errors import RefusedError
+from longderm.models.border_network import BorderArchitecture, BorderNetwork, fold_border
 from longderm.models.lesion_network import Architecture, LesionNetwork, fold
 
-WEIGHTS_FILE = "weights.safetensors"
+WEIGHTS_FILE, BORDER_FILE = "weights.safetensors", "border.safetensors"
+#: What reading raises where files do not fit each other. RuntimeError: keys or shapes differ; the others: a config that
+#: describes no such networks.
+_MISFITS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError)
 
 
 def write_networks(networks: Sequence[LesionNetwork], folder: Path) -> list[dict[str, Any]]:
@@ -22,14 +27,14 @@ def write_networks(networks: Sequence[LesionNetwork], folder: Path) -> list[dict
 
     Half precision halves the file; the figures of a release are measured with what is written here.
     """
-    from safetensors.torch import save_file
-
-    folded = nn.ModuleList(fold(network) for network in networks)
-    state = {name: value.to(torch.float16).contiguous() for name, value in folded.state_dict().items()}
-    save_file(state, folder / WEIGHTS_FILE)
-    # The library writes for the owner alone; a release is for everybody who may read the folder.
-    (folder / WEIGHTS_FILE).chmod((folder / WEIGHTS_FILE).stat().st_mode | 0o044)
+    _write(nn.ModuleList(fold(network) for network in networks), folder / WEIGHTS_FILE)
     return [asdict(network.architecture) for network in networks]
+
+
+def write_border(network: BorderNetwork, folder: Path) -> dict[str, Any]:
+    """Write the folded border network in half precision and return its architecture for the config."""
+    _write(fold_border(network), folder / BORDER_FILE)
+    return asdict(network.architecture)
 
 
 def read_networks(folder: Path) -> list[LesionNetwork]:
@@ -38,19 +43,42 @@ def read_networks(folder: Path) -> list[LesionNetwork]:
     Raises RefusedError where weights are missing, damaged or of another architecture than config.json says.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     try:
         shapes = json.loads((folder / "config.json").read_text())["network"]["architectures"]
-        networks = nn.ModuleList(LesionNetwork(_architecture(shape), folded=True) for shape in shapes)
-        state = {name: value.to(torch.float32) for name, value in load_file(folder / WEIGHTS_FILE).items()}
-        networks.load_state_dict(state)
-    # RuntimeError: keys or shapes differ; the others: a config that describes no such networks.
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        networks = nn.ModuleList(LesionNetwork(Architecture(**_tuples(shape)), folded=True) for shape in shapes)
+        networks.load_state_dict(_read(folder / WEIGHTS_FILE))
+    except (SafetensorError, *_MISFITS) as error:
         raise RefusedError(f"{WEIGHTS_FILE} does not fit the release's config; restore the release") from error
     return [network.eval().to(memory_format=torch.channels_last) for network in networks]  # type: ignore[call-overload]
 
 
-def _architecture(shape: dict[str, Any]) -> Architecture:
-    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in shape.items()}
-    return Architecture(**given)
+def read_border(folder: Path) -> BorderNetwork:
+    """The border network of a release, as `read_networks`; raises RefusedError likewise."""
+    from safetensors import SafetensorError
+
+    try:
+        shape = json.loads((folder / "config.json").read_text())["border"]["architecture"]
+        network = BorderNetwork(BorderArchitecture(**_tuples(shape)), folded=True)
+        network.load_state_dict(_read(folder / BORDER_FILE))
+    except (SafetensorError, *_MISFITS) as error:
+        raise RefusedError(f"{BORDER_FILE} does not fit the release's config; restore the release") from error
+    return network.eval()
+
+
+def _write(folded: nn.Module, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({name: value.to(torch.float16).contiguous() for name, value in folded.state_dict().items()}, path)
+    # The library writes for the owner alone; a release is for everybody who may read the folder.
+    path.chmod(path.stat().st_mode | 0o044)
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return {name: value.to(torch.float32) for name, value in load_file(path).items()}
+
+
+def _tuples(shape: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in shape.items()}

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from longderm.bench.looks import Read, Row, folded, read_row, scene, summarise, summarise_areas
+from longderm.bench.looks import Read, Row, folded, read_row, summarise, summarise_areas
 from longderm.bench.statistics import bootstrap_interval
 from longderm.imaging.segmentation import DEFAULT_VERSION
 from longderm.imaging.shape import asymmetry
 from longderm.models import load_release
 from longderm.simulate.pigment import LOOKS
+from longderm.training.visible_border import draw_scene
 
 
 def lobed(lobe: float) -> np.ndarray:
@@ -92,7 +93,7 @@ def test_an_interval_holds_the_figure_and_narrows_with_photos():
 
 
 def test_scenes_take_every_kind_in_turn_and_the_true_mask_gives_the_photos_own_tone():
-    first = scene(1, 0)
+    first = draw_scene(1, 0)
     assert first.history.kind == sorted(LOOKS)[0]
     read = read_row(first, load_release("segmentation", DEFAULT_VERSION))
     assert abs(read.true_mask.ita_deg - read.ita_deg) < 2

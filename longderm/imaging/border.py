@@ -1,0 +1,228 @@
+"""The border drawn anew on a crop around the lesion, finer than the small square that the outline was found in.
+
+The network sees colours as they differ from the skin of the same photo, so that it need not learn skin tones and
+light, and the coarse outline, which it corrects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longderm.imaging.candidates import fill_holes
+from longderm.imaging.colour import srgb_to_lab
+from longderm.imaging.grid import reduce_pixels
+from longderm.imaging.outline import draw_level
+from longderm.threads import one_thread
+
+if TYPE_CHECKING:
+    from longderm.models.border_network import BorderNetwork
+
+#: Side of the crop as the network sees it, and its field: this many times the longer side of the lesion's box.
+BORDER_SIDE_PX = 128
+_FIELD, _MARGIN_PX = 1.8, 8
+#: The skin's colour is fitted on a grid reduced so many times, to cells of which at least _WHOLE is inside of the photo
+#: and where the coarse outline says less than _SKIN; where there are fewer than _FEWEST, to the share _FALLBACK of the
+#: cells that look least like the lesion.
+_REDUCTION, _WHOLE, _SKIN, _FEWEST, _FALLBACK = 4, 0.99, 0.1, 60, 0.2
+#: What the coarse outline is surest of is the lesion's core.
+_CORE = 0.7
+#: Rounds of the fit, in which what differs from the plane counts less; colours beyond these multiples of the lesion's
+#: own contrast, or of _FIXED_CONTRAST (in units of Lab), say no more.
+_ROUNDS, _MOST, _FIXED_CONTRAST = 4, 3.0, 25.0
+#: The lesion differs from skin by at least this (Lab): noise is not to be enlarged.
+_LEAST_CONTRAST = 1.0
+_SUREST = 1e-3
+#: Probability at which the border lies, and decimals kept of it: the last bits of a sum must not move a border.
+_LEVEL, _DECIMALS = 0.5, 4
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of a photo, in native pixels: its left and upper edge, which may lie outside of the photo, and side."""
+
+    left: int
+    top: int
+    side: int
+
+
+def crop_around(mask: NDArray[np.bool_]) -> Crop:
+    """The square around the lesion of a mask, bool (H, W) with a True at least."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+    side = round(_FIELD * max(bottom - top, right - left)) + _MARGIN_PX
+    return Crop((left + right + 1 - side) // 2, (top + bottom + 1 - side) // 2, side)
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A crop on the network's grid, S = BORDER_SIDE_PX: `pixels` uint8 (S, S, 3), beyond the photo its edge; the coarse
+    outline's `probability` and what is `inside` of the photo, both float32 (S, S) in [0, 1]."""
+
+    pixels: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+    inside: NDArray[np.float32]
+
+
+def cut(pixels: NDArray[np.uint8], outline: NDArray[np.float32], crop: Crop) -> Cut:
+    """Cut a photo uint8 (H, W, 3) and a map of probability on any grid over the whole of it, float32 (h, w)."""
+    shape = (pixels.shape[0], pixels.shape[1])
+    return Cut(_cut_pixels(pixels, crop), _cut_map(outline, shape, crop), _inside(shape, crop))
+
+
+def border_planes(seen: Cut) -> NDArray[np.float32]:
+    """What the border network sees of a crop, float32 (PLANES, S, S).
+
+    How L*, a*, b* differ from the skin around, relative to the lesion's own contrast (3 planes) and in units of 25 (3);
+    log-odds of the coarse outline; what is inside of the photo.
+    """
+    import cv2
+
+    lab = srgb_to_lab(seen.pixels)
+    probability = np.clip(seen.probability, _SUREST, 1 - _SUREST)
+    side = BORDER_SIDE_PX // _REDUCTION
+    coarse = cv2.resize(probability, (side, side), interpolation=cv2.INTER_AREA)
+    whole = cv2.resize(seen.inside, (side, side), interpolation=cv2.INTER_AREA) > _WHOLE
+    skin = whole & (coarse < _SKIN)
+    if skin.sum() < _FEWEST:
+        known = whole if whole.any() else np.ones_like(whole)
+        skin = known & (coarse <= np.quantile(coarse[known], _FALLBACK))
+    differs: NDArray[np.float32] = lab - _plane(lab, skin)
+    core = probability >= min(_CORE, 0.8 * float(probability.max()))
+    contrast = float(np.median(np.linalg.norm(differs, axis=2)[core])) + _LEAST_CONTRAST
+    colours = [np.clip(differs / np.float32(unit), -_MOST, _MOST) for unit in (contrast, _FIXED_CONTRAST)]
+    log_odds = np.log(probability / (1 - probability))
+    planes = np.dstack([*colours, log_odds, seen.inside]).transpose(2, 0, 1)
+    return np.ascontiguousarray(planes, dtype=np.float32)
+
+
+def redraw(
+    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], outline: NDArray[np.float32], network: BorderNetwork
+) -> NDArray[np.bool_]:
+    """The lesion of `mask`, bool (H, W) with a True at least, with its border drawn by the network.
+
+    outline: the probability that the mask was drawn from, on any grid over the photo. The mask itself comes back where
+    the network sees no lesion.
+    """
+    import torch
+
+    crop = crop_around(mask)
+    with one_thread(), torch.inference_mode():
+        seen = cut(pixels, outline, crop)
+        said = torch.sigmoid(network(torch.from_numpy(border_planes(seen)[None])))[0, 0].numpy()
+    probability = np.where(seen.inside > 0.5, np.round(said, _DECIMALS), 0).astype(np.float32)
+    piece = _piece(probability)
+    if piece is None:
+        return mask
+    drawn = draw_level(probability, _LEVEL, piece, (crop.side, crop.side))
+    result = np.zeros_like(mask)
+    there, here = _overlap(mask.shape, crop)
+    result[there] = drawn[here]
+    return result if result.any() else mask
+
+
+def cut_mask(mask: NDArray[np.bool_], crop: Crop) -> NDArray[np.float32]:
+    """The share of each of the crop's pixels that a mask, bool (H, W), covers, float32 (S, S); nothing beyond it."""
+    import cv2
+
+    there, here = _overlap(mask.shape, crop)
+    square = np.zeros((crop.side, crop.side), np.float32)
+    square[here] = mask[there]
+    way = cv2.INTER_AREA if crop.side > BORDER_SIDE_PX else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(square, (BORDER_SIDE_PX, BORDER_SIDE_PX), interpolation=way), np.float32)
+
+
+def _cut_pixels(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+    """The crop's pixels, uint8 (S, S, 3); beyond the photo, its edge goes on."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    there, _ = _overlap((height, width), crop)
+    beyond = (
+        max(0, -crop.top),
+        max(0, crop.top + crop.side - height),
+        max(0, -crop.left),
+        max(0, crop.left + crop.side - width),
+    )
+    square = cv2.copyMakeBorder(np.ascontiguousarray(pixels[there]), *beyond, cv2.BORDER_REPLICATE)
+    if crop.side > BORDER_SIDE_PX:
+        return reduce_pixels(np.asarray(square, np.uint8), (BORDER_SIDE_PX, BORDER_SIDE_PX))
+    return np.asarray(cv2.resize(square, (BORDER_SIDE_PX, BORDER_SIDE_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _cut_map(outline: NDArray[np.float32], shape: tuple[int, int], crop: Crop) -> NDArray[np.float32]:
+    """The crop of a map that covers the whole photo of `shape`, float32 (S, S)."""
+    import cv2
+
+    step = crop.side / BORDER_SIDE_PX
+    x, y = outline.shape[1] / shape[1], outline.shape[0] / shape[0]
+    # Pixel centres: u of the crop lies at left + (u + 0.5) step of the photo.
+    matrix = np.array(
+        [
+            [step * x, 0, (crop.left + 0.5 * step) * x - 0.5],
+            [0, step * y, (crop.top + 0.5 * step) * y - 0.5],
+        ]
+    )
+    cut = cv2.warpAffine(
+        outline,
+        matrix,
+        (BORDER_SIDE_PX, BORDER_SIDE_PX),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(cut, np.float32)
+
+
+def _inside(shape: tuple[int, int], crop: Crop) -> NDArray[np.float32]:
+    """1 where the crop's pixels lie in the photo, 0 beyond, shares between, float32 (S, S)."""
+    step = crop.side / BORDER_SIDE_PX
+    edges = np.arange(BORDER_SIDE_PX + 1) * step
+
+    def share(start: int, size: int) -> NDArray[np.float64]:
+        return np.asarray(np.diff(np.clip(start + edges, 0, size)) / step, np.float64)
+
+    return np.outer(share(crop.top, shape[0]), share(crop.left, shape[1])).astype(np.float32)
+
+
+def _overlap(shape: tuple[int, int], crop: Crop) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where photo and crop overlap: rows and columns of the photo, and of the crop in native pixels."""
+    top, left = max(0, crop.top), max(0, crop.left)
+    bottom, right = min(shape[0], crop.top + crop.side), min(shape[1], crop.left + crop.side)
+    there = (slice(top, bottom), slice(left, right))
+    here = (slice(top - crop.top, bottom - crop.top), slice(left - crop.left, right - crop.left))
+    return there, here
+
+
+def _plane(lab: NDArray[np.float32], skin: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The skin's colour (S, S, 3), a plane fitted to Lab (S, S, 3) where `skin`, bool (s, s), on a smaller grid."""
+    import cv2
+
+    def rising(side: int) -> NDArray[np.float64]:
+        at = (np.arange(side) + 0.5) / side - 0.5
+        return np.stack([np.ones((side, side)), np.broadcast_to(at, (side, side)), np.repeat(at[:, None], side, 1)], -1)
+
+    small = cv2.resize(lab, (skin.shape[1], skin.shape[0]), interpolation=cv2.INTER_AREA)
+    known = np.asarray(rising(skin.shape[0])[skin], np.float64)
+    colours = np.asarray(small[skin], np.float64)
+    weight: NDArray[np.float64] = np.ones(len(known))
+    plane: NDArray[np.floating[Any]] = np.zeros((3, 3))
+    for _ in range(_ROUNDS):
+        plane = np.linalg.lstsq(known * weight[:, None], colours * weight[:, None], rcond=None)[0]
+        off = np.linalg.norm(colours - known @ plane, axis=1)
+        weight = np.asarray(1 / np.sqrt(1 + np.square(off / (2 * np.median(off) + 1e-3))), np.float64)
+    return (rising(BORDER_SIDE_PX) @ plane).astype(np.float32)
+
+
+def _piece(probability: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """The connected area above _LEVEL that holds most of the map, without holes, or None."""
+    import cv2
+
+    count, labels = cv2.connectedComponents((probability > _LEVEL).astype(np.uint8), connectivity=4)
+    if count == 1:
+        return None
+    held = np.bincount(labels.ravel(), weights=probability.ravel(), minlength=count)
+    held[0] = 0
+    return fill_holes(labels == int(np.argmax(np.round(held, 3))))

@@ -1,0 +1,140 @@
+"""The border network is taught, goes on where it was stopped, and ends as a release that draws by it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from longderm.errors import UsageError
+from longderm.imaging.border import border_planes
+from longderm.imaging.segmentation import segment
+from longderm.models import load_release
+from longderm.models.border_network import COARSE_PLANE, BorderNetwork
+from longderm.models.releases import Release, problems_of
+from longderm.photo import Photo
+from longderm.training.border import (
+    BorderSettings,
+    border_loss,
+    check_borders,
+    draw_batches,
+    draw_border_view,
+    train_border,
+    train_network,
+)
+from longderm.training.border_examples import read_examples_of, real_border, save_examples, simulated_border
+
+SETTINGS = BorderSettings(passes=2, batch_size=4, simulated=3)
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_release("segmentation", "0.5.0")
+
+
+@pytest.fixture(scope="module")
+def examples(painted, base):
+    found = [real_border(example, base) for example in painted]
+    return [example for example in found if example is not None]
+
+
+def test_an_experts_border_is_cut_as_the_photo_is(painted, examples, base):
+    assert len(examples) > 8
+    for example in examples:
+        inside = example.truth > 127
+        share = (example.seen.probability > 0.45) & inside
+        assert 2 * share.sum() / (inside.sum() + (example.seen.probability > 0.45).sum()) > 0.8
+    assert real_border(replace(painted[0], mask=np.zeros_like(painted[0].mask)), base) is None
+
+
+def test_simulated_examples_are_the_same_again(base):
+    first, second = (simulated_border(5, 1, base) for _ in range(2))
+    assert first is not None and second is not None
+    assert np.array_equal(first.truth, second.truth) and np.array_equal(first.seen.pixels, second.seen.pixels)
+
+
+def test_examples_are_kept_whole(examples, tmp_path):
+    save_examples(examples, tmp_path / "examples.npz")
+    again = read_examples_of(tmp_path / "examples.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["examples.npz"]
+    for one, other in zip(examples, again, strict=True):
+        assert np.array_equal(one.truth, other.truth) and np.array_equal(one.seen.pixels, other.seen.pixels)
+        assert np.abs(one.seen.probability - other.seen.probability).max() < 1e-3
+
+
+def test_a_view_turns_photo_outline_and_truth_alike(examples):
+    example = examples[0]
+    for seed in range(8):
+        planes, truth = draw_border_view(example, np.random.default_rng(seed))
+        coarse = planes[COARSE_PLANE] > 0
+        assert 2 * (coarse & (truth[0] > 0.5)).sum() / (coarse.sum() + (truth[0] > 0.5).sum()) > 0.7
+
+
+def test_a_pass_draws_each_example_once_and_the_same_again(examples):
+    first, second = ([batch.truth for batch in draw_batches(examples, 2, 1, 0, ahead)] for ahead in (False, True))
+    assert len(first) == len(examples) // 2
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_the_loss_is_least_for_the_truth_and_blind_beyond_the_photo():
+    truth = torch.zeros(1, 1, 16, 16)
+    truth[:, :, 4:12, 4:12] = 1
+    inside = torch.ones_like(truth)
+    inside[..., 14:] = 0
+    right = 20 * truth - 10
+    beyond = right.clone()
+    beyond[..., 14:] = 10
+    loss = float(border_loss(right, truth, inside))
+    assert loss < 0.01
+    assert float(border_loss(beyond, truth, inside)) == pytest.approx(loss, abs=1e-6)
+    assert float(border_loss(right.roll(2, 3), truth, inside)) > 0.1
+
+
+def test_a_few_passes_move_borders_towards_the_truth(examples, tmp_path):
+    wide = [replace(example, seen=replace(example.seen, probability=_wider(example))) for example in examples]
+    settings = replace(SETTINGS, passes=12)
+    network = train_network(wide, settings, tmp_path, torch.device("cpu"))
+    before, after = (check_borders(one, wide)["held_area_error_median"] for one in (BorderNetwork(), network))
+    assert after < 0.9 * before
+
+
+def _wider(example):
+    log_odds = border_planes(example.seen)[COARSE_PLANE]
+    import cv2
+
+    return (1 / (1 + np.exp(-cv2.dilate(log_odds, np.ones((9, 9)))))).astype(np.float32)
+
+
+def test_a_run_ends_as_a_release_that_draws_by_the_network(isic_folder, base, tmp_path):
+    settings = replace(SETTINGS, release=base.name, digest=base.digest)
+    made = train_border(isic_folder, tmp_path / "out", base, settings, "cpu", 1, progress=False)
+    folder = tmp_path / "out" / "segmentation"
+    assert made["release"] == str(folder) and problems_of(folder) == []
+    config = json.loads((folder / "config.json").read_text())
+    assert config["border"]["training"]["release"] == "segmentation/0.5.0"
+    assert {key: value for key, value in config.items() if key != "border"} == base.config
+    release = Release("segmentation", "new", config, "x", folder)
+    pixels = examples_photo(isic_folder)
+    assert segment(pixels, release).found
+    written = (folder / "border.safetensors").read_bytes()
+    train_border(isic_folder, tmp_path / "out", base, settings, "cpu", 1, progress=False)
+    assert (folder / "border.safetensors").read_bytes() == written, "a run that has ended is not run again"
+    with pytest.raises(UsageError, match="other settings"):
+        train_border(isic_folder, tmp_path / "out", base, replace(settings, seed=9), "cpu", 1, progress=False)
+
+
+def examples_photo(folder):
+    import cv2
+
+    return Photo.from_array(cv2.imread(str(folder / "images" / "P05.jpg"))[..., ::-1].copy())
+
+
+def test_a_release_of_colour_scores_has_no_border_to_correct(isic_folder, tmp_path):
+    with pytest.raises(UsageError, match="no network"):
+        train_border(isic_folder, tmp_path / "out", load_release("segmentation", "0.1.0"), SETTINGS, progress=False)
+
+
+def test_too_few_lesions_are_told(examples, tmp_path):
+    with pytest.raises(UsageError, match="at least 4"):
+        train_network(examples[:2], SETTINGS, tmp_path, torch.device("cpu"))
