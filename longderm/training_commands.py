@@ -61,9 +61,9 @@ def border(
     folder: Path,
     *,
     out: Path,
-    release: str = "",
-    passes: int = 14,
-    simulated: int = 3500,
+    base: str = "",
+    passes: int = 10,
+    simulated: int = 2500,
     seed: int = 0,
     device: str = "auto",
     threads: int = 0,
@@ -77,7 +77,7 @@ def border(
         images/, masks/, index.csv (isic_id, split).
     out
         Folder for examples, checkpoint, log and, at the end, the release.
-    release
+    base
         Version of the segmentation release that draws the coarse outlines; by default the one in use.
     passes
         How often each photo is seen.
@@ -94,9 +94,9 @@ def border(
     from longderm.models import load_release
     from longderm.training.border import BorderSettings, train_border
 
-    base = load_release("segmentation", release or DEFAULT_VERSION)
-    settings = BorderSettings(seed=seed, passes=passes, simulated=simulated, release=base.name, digest=base.digest)
-    summary = train_border(folder, out, base, settings, device, threads, progress=not json_)
+    drawing = load_release("segmentation", base or DEFAULT_VERSION)
+    settings = BorderSettings(seed, passes, simulated=simulated, release=drawing.name, digest=drawing.digest)
+    summary = train_border(folder, out, drawing, settings, device, threads, progress=not json_)
     print_summary(summary, json_, f"Release: {summary['release']}")
 
 
