@@ -78,7 +78,7 @@ def border(
     out
         Folder for examples, checkpoint, log and, at the end, the release.
     base
-        Version of the segmentation release that draws the coarse outlines; by default the one in use.
+        Version of the segmentation release that draws the coarse outlines; by default the packaged one.
     passes
         How often each photo is seen.
     simulated

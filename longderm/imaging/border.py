@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from longderm.imaging.candidates import fill_holes
 from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.grid import reduce_pixels
-from longderm.imaging.outline import draw_level
 from longderm.threads import one_thread
 
 if TYPE_CHECKING:
@@ -38,15 +37,30 @@ _LEAST_CONTRAST = 1.0
 _SUREST = 1e-3
 #: Probability at which the border lies, and decimals kept of it: the last bits of a sum must not move a border.
 _LEVEL, _DECIMALS = 0.5, 4
+#: A piece lies so much above the level at least: the line passes around it.
+_ABOVE = np.float32(0.01)
+#: A lesion is not drawn this many times larger or smaller than its coarse outline: what is, is another one.
+_MOST_LARGER = 3.0
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of a photo, in native pixels: its left and upper edge, which may lie outside of the photo, and side."""
+    """A square of a photo, in native pixels: its left and upper edge, which may lie outside of the photo, and its side,
+    a multiple of BORDER_SIDE_PX where it is not smaller."""
 
     left: int
     top: int
     side: int
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A crop on the network's grid, S = BORDER_SIDE_PX: `pixels` uint8 (S, S, 3), beyond the photo its edge; the coarse
+    outline's `probability` and what is `inside` of the field of view, both float32 (S, S) in [0, 1]."""
+
+    pixels: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+    inside: NDArray[np.float32]
 
 
 def crop_around(mask: NDArray[np.bool_]) -> Crop:
@@ -54,23 +68,19 @@ def crop_around(mask: NDArray[np.bool_]) -> Crop:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
     side = round(_FIELD * max(bottom - top, right - left)) + _MARGIN_PX
+    if side > BORDER_SIDE_PX:
+        side = -(-side // BORDER_SIDE_PX) * BORDER_SIDE_PX
     return Crop((left + right + 1 - side) // 2, (top + bottom + 1 - side) // 2, side)
 
 
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """A crop on the network's grid, S = BORDER_SIDE_PX: `pixels` uint8 (S, S, 3), beyond the photo its edge; the coarse
-    outline's `probability` and what is `inside` of the photo, both float32 (S, S) in [0, 1]."""
-
-    pixels: NDArray[np.uint8]
-    probability: NDArray[np.float32]
-    inside: NDArray[np.float32]
-
-
-def cut(pixels: NDArray[np.uint8], outline: NDArray[np.float32], crop: Crop) -> Cut:
-    """Cut a photo uint8 (H, W, 3) and a map of probability on any grid over the whole of it, float32 (h, w)."""
+def cut(pixels: NDArray[np.uint8], outline: NDArray[np.float32], field_of_view: NDArray[np.bool_], crop: Crop) -> Cut:
+    """Cut a photo uint8 (H, W, 3), a map of probability, float32 (h, w), and the field of view, bool (h, w), the latter
+    two on any grids over the whole photo."""
     shape = (pixels.shape[0], pixels.shape[1])
-    return Cut(_cut_pixels(pixels, crop), _cut_map(outline, shape, crop), _inside(shape, crop))
+    seen = _cut_map(field_of_view.astype(np.float32), shape, crop)
+    return Cut(
+        _cut_pixels(pixels, crop, beyond_is_edge=True), _cut_map(outline, shape, crop), _inside(shape, crop) * seen
+    )
 
 
 def border_planes(seen: Cut) -> NDArray[np.float32]:
@@ -100,57 +110,57 @@ def border_planes(seen: Cut) -> NDArray[np.float32]:
 
 
 def redraw(
-    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], outline: NDArray[np.float32], network: BorderNetwork
+    pixels: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    outline: NDArray[np.float32],
+    field_of_view: NDArray[np.bool_],
+    network: BorderNetwork,
 ) -> NDArray[np.bool_]:
     """The lesion of `mask`, bool (H, W) with a True at least, with its border drawn by the network.
 
-    outline: the probability that the mask was drawn from, on any grid over the photo. The mask itself comes back where
-    the network sees no lesion.
+    outline: the probability that the mask was drawn from; field_of_view: bool; each on any grid over the photo. The
+    mask itself comes back where the network sees no lesion there, or one of quite another size: that is another one.
     """
     import torch
 
     crop = crop_around(mask)
+    seen = cut(pixels, outline, field_of_view, crop)
     with one_thread(), torch.inference_mode():
-        seen = cut(pixels, outline, crop)
         said = torch.sigmoid(network(torch.from_numpy(border_planes(seen)[None])))[0, 0].numpy()
-    probability = np.where(seen.inside > 0.5, np.round(said, _DECIMALS), 0).astype(np.float32)
-    piece = _piece(probability)
+    probability = np.round(said, _DECIMALS).astype(np.float32)
+    piece = _piece(probability, seen.inside > 0.5, cut_mask(mask, crop))
     if piece is None:
         return mask
-    drawn = draw_level(probability, _LEVEL, piece, (crop.side, crop.side))
-    result = np.zeros_like(mask)
-    there, here = _overlap(mask.shape, crop)
-    result[there] = drawn[here]
-    return result if result.any() else mask
+    drawn = _enlarge(probability, piece, mask.shape, crop)
+    return drawn if 1 / _MOST_LARGER <= drawn.sum() / mask.sum() <= _MOST_LARGER else mask
 
 
 def cut_mask(mask: NDArray[np.bool_], crop: Crop) -> NDArray[np.float32]:
     """The share of each of the crop's pixels that a mask, bool (H, W), covers, float32 (S, S); nothing beyond it."""
+    share = _cut_pixels(mask.astype(np.uint8) * np.uint8(255), crop, beyond_is_edge=False)
+    return np.asarray(share / np.float32(255), np.float32)
+
+
+def _cut_pixels(image: NDArray[np.uint8], crop: Crop, beyond_is_edge: bool) -> NDArray[np.uint8]:
+    """The crop of uint8 (H, W) or (H, W, 3) at S x S; beyond the photo, its edge goes on, or 0.
+
+    What lies beyond is added after the rest is reduced: of a large lesion, the crop is much larger than the photo.
+    """
     import cv2
 
-    there, here = _overlap(mask.shape, crop)
-    square = np.zeros((crop.side, crop.side), np.float32)
-    square[here] = mask[there]
-    way = cv2.INTER_AREA if crop.side > BORDER_SIDE_PX else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(square, (BORDER_SIDE_PX, BORDER_SIDE_PX), interpolation=way), np.float32)
-
-
-def _cut_pixels(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
-    """The crop's pixels, uint8 (S, S, 3); beyond the photo, its edge goes on."""
-    import cv2
-
-    height, width = pixels.shape[:2]
-    there, _ = _overlap((height, width), crop)
-    beyond = (
-        max(0, -crop.top),
-        max(0, crop.top + crop.side - height),
-        max(0, -crop.left),
-        max(0, crop.left + crop.side - width),
-    )
-    square = cv2.copyMakeBorder(np.ascontiguousarray(pixels[there]), *beyond, cv2.BORDER_REPLICATE)
-    if crop.side > BORDER_SIDE_PX:
-        return reduce_pixels(np.asarray(square, np.uint8), (BORDER_SIDE_PX, BORDER_SIDE_PX))
-    return np.asarray(cv2.resize(square, (BORDER_SIDE_PX, BORDER_SIDE_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
+    way = cv2.BORDER_REPLICATE if beyond_is_edge else cv2.BORDER_CONSTANT
+    (rows, columns), _ = _overlap((image.shape[0], image.shape[1]), crop)
+    if rows.start == rows.stop or columns.start == columns.stop:
+        return np.zeros((BORDER_SIDE_PX, BORDER_SIDE_PX, *image.shape[2:]), np.uint8)
+    step = max(1, crop.side // BORDER_SIDE_PX)
+    top, bottom = rows.start - crop.top, crop.top + crop.side - rows.stop
+    left, right = columns.start - crop.left, crop.left + crop.side - columns.stop
+    part = np.ascontiguousarray(image[rows, columns])
+    aligned = cv2.copyMakeBorder(part, top % step, bottom % step, left % step, right % step, way)
+    small = reduce_pixels(np.asarray(aligned, np.uint8), (aligned.shape[0] // step, aligned.shape[1] // step))
+    square = cv2.copyMakeBorder(small, top // step, bottom // step, left // step, right // step, way)
+    size = (BORDER_SIDE_PX, BORDER_SIDE_PX)
+    return np.asarray(cv2.resize(square, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _cut_map(outline: NDArray[np.float32], shape: tuple[int, int], crop: Crop) -> NDArray[np.float32]:
@@ -189,8 +199,8 @@ def _inside(shape: tuple[int, int], crop: Crop) -> NDArray[np.float32]:
 
 def _overlap(shape: tuple[int, int], crop: Crop) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Where photo and crop overlap: rows and columns of the photo, and of the crop in native pixels."""
-    top, left = max(0, crop.top), max(0, crop.left)
-    bottom, right = min(shape[0], crop.top + crop.side), min(shape[1], crop.left + crop.side)
+    top, left = (min(max(0, edge), side) for edge, side in ((crop.top, shape[0]), (crop.left, shape[1])))
+    bottom, right = max(top, min(shape[0], crop.top + crop.side)), max(left, min(shape[1], crop.left + crop.side))
     there = (slice(top, bottom), slice(left, right))
     here = (slice(top - crop.top, bottom - crop.top), slice(left - crop.left, right - crop.left))
     return there, here
@@ -216,13 +226,47 @@ def _plane(lab: NDArray[np.float32], skin: NDArray[np.bool_]) -> NDArray[np.floa
     return (rising(BORDER_SIDE_PX) @ plane).astype(np.float32)
 
 
-def _piece(probability: NDArray[np.float32]) -> NDArray[np.bool_] | None:
-    """The connected area above _LEVEL that holds most of the map, without holes, or None."""
+def _piece(
+    probability: NDArray[np.float32], inside: NDArray[np.bool_], mask: NDArray[np.float32]
+) -> NDArray[np.bool_] | None:
+    """The connected area above _LEVEL inside of the field of view that has most in common with the mask, without holes,
+    or None."""
     import cv2
 
-    count, labels = cv2.connectedComponents((probability > _LEVEL).astype(np.uint8), connectivity=4)
-    if count == 1:
-        return None
-    held = np.bincount(labels.ravel(), weights=probability.ravel(), minlength=count)
-    held[0] = 0
-    return fill_holes(labels == int(np.argmax(np.round(held, 3))))
+    count, labels = cv2.connectedComponents(((probability > _LEVEL) & inside).astype(np.uint8), connectivity=4)
+    shared = np.bincount(labels.ravel(), weights=mask.ravel(), minlength=count)
+    shared[0] = 0
+    best = int(np.argmax(np.round(shared, 3)))
+    return fill_holes(labels == best) if best else None
+
+
+def _enlarge(
+    probability: NDArray[np.float32], piece: NDArray[np.bool_], shape: tuple[int, int], crop: Crop
+) -> NDArray[np.bool_]:
+    """The level line around a piece of the crop as a mask of the photo, bool `shape`."""
+    import cv2
+
+    # As in `draw_level`: holes are filled and other areas left out before the map is enlarged.
+    level = np.float32(_LEVEL)
+    joined = np.where(piece, np.maximum(probability, level + _ABOVE), np.minimum(probability, level)).astype(np.float32)
+    (rows, columns), (here_rows, here_columns) = _overlap(shape, crop)
+    step = BORDER_SIDE_PX / crop.side
+    # What the network says beyond the photo is nothing: the photo's last row goes on there.
+    joined = joined[np.ix_(_held_inside(here_rows, step), _held_inside(here_columns, step))]
+    matrix = np.array(
+        [
+            [step, 0, (here_columns.start + 0.5) * step - 0.5],
+            [0, step, (here_rows.start + 0.5) * step - 0.5],
+        ]
+    )
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = np.zeros(shape, dtype=np.bool_)
+    drawn[rows, columns] = cv2.warpAffine(joined, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE) > level
+    return drawn
+
+
+def _held_inside(here: slice, step: float) -> NDArray[np.intp]:
+    """For each row of the crop's grid, the nearest one whose centre lies in the photo's part `here`, native pixels."""
+    first, last = int(np.ceil(here.start * step - 0.5)), int(np.floor(here.stop * step - 0.5))
+    return np.clip(np.arange(BORDER_SIDE_PX), min(first, BORDER_SIDE_PX - 1), max(last, first, 0))

@@ -131,9 +131,12 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing, border: Bor
     mask = draw_level(sight.outline, drawing.level, area.mask, photo.shape)
     if not mask.any():
         return Outline.none("nothing differs from the surrounding skin", confidence)
+    cut_share = area.cut_share
     if border is not None and photo.meta.modality == "dermoscopic":
-        mask = redraw(photo.pixels, mask, sight.outline, border)
-    touches_border = area.cut_share > CUT_SHARE
+        inside = field_of_sight(sight)
+        mask = redraw(photo.pixels, mask, sight.outline, inside, border)
+        cut_share = _cut_share(_shrunk(mask, area.mask.shape), inside)
+    touches_border = cut_share > CUT_SHARE
     doubt = caveat(overlap, drawing.doubtful_overlap, touches_border)
     # Experts' outlines of clinical photos were not at hand.
     stating = drawing.area_error if photo.meta.modality == "dermoscopic" else None
@@ -163,9 +166,6 @@ def find_area(sight: Sight, level: float) -> Area | None:
     mask = fill_holes(labels == best)
     if mask.mean() < _MIN_AREA_FRACTION:
         return None
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    points = max(contours, key=len)[:, 0, :]
-    inside = _field_of_view(sight, mask.shape[0])
     total, share = float(probability.sum()), float(mask.mean())
     first, second = sight.views[0], sight.views[-1]
     agreement = 2 * float((first * second).sum()) / max(float((first**2).sum() + (second**2).sum()), 1e-6)
@@ -176,8 +176,24 @@ def find_area(sight: Sight, level: float) -> Area | None:
         float(np.clip(sight.presence, -_MAX_LOG_ODDS, _MAX_LOG_ODDS)) / 4,
         4 * float(held[best]) / total - 3,
     ]
-    cut = round(share_at_edge(points, inside), 4)
+    cut = _cut_share(mask, field_of_sight(sight))
     return Area(mask, bound(np.asarray(features, dtype=np.float32)), cut, _softness(probability, mask))
+
+
+def _cut_share(mask: NDArray[np.bool_], inside: NDArray[np.bool_]) -> float:
+    """Share of an area's border on the edge of the field of view, both bool (h, w); 0 for an empty one."""
+    import cv2
+
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return round(share_at_edge(max(contours, key=len)[:, 0, :], inside), 4) if contours else 0.0
+
+
+def _shrunk(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask on another grid: True where at least half of the area is."""
+    import cv2
+
+    share = cv2.resize(mask.astype(np.uint8) * np.uint8(255), (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(share > 127)
 
 
 def _softness(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
@@ -189,8 +205,10 @@ def _softness(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> floa
     return max(_MIN_SOFTNESS, round(float(np.log(wide.sum() / max(1, narrow.sum()))), 4))
 
 
-def _field_of_view(sight: Sight, side_px: int) -> NDArray[np.bool_]:
+def field_of_sight(sight: Sight) -> NDArray[np.bool_]:
+    """What of a photo is no dark rim, on the grid of its sight's outline."""
     import cv2
 
-    reduced = cv2.resize(sight.square, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    height, width = sight.outline.shape
+    reduced = cv2.resize(sight.square, (width, height), interpolation=cv2.INTER_AREA)
     return find_field_of_view(np.asarray(reduced, dtype=np.uint8))

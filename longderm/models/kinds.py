@@ -159,9 +159,11 @@ def _check_weights(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
 
 def _check_kind(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
     if kind == "segmentation" and "network" in config:
-        from longderm.models.weights import read_networks
+        from longderm.models.weights import read_border, read_networks
 
         read_networks(folder)
+        if "border" in config:
+            read_border(folder)
     if kind == "change":
         from longderm.models.change_numbers import check_change_numbers
 

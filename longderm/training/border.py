@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from longderm.errors import UsageError
-from longderm.imaging.border import Cut, border_planes
+from longderm.imaging.border import BORDER_SIDE_PX, Cut, border_planes
+from longderm.imaging.sight import uses_network
 from longderm.models.border_network import COARSE_PLANE, BorderArchitecture, BorderNetwork
-from longderm.models.releases import Release, write_hashes
+from longderm.models.release_folder import new_release, require_new
+from longderm.models.releases import Release
 from longderm.models.weights import WEIGHTS_FILE, write_border
 from longderm.training.ahead import in_order
-from longderm.training.border_examples import BorderExample, gather, read_examples_of, save_examples
+from longderm.training.border_examples import BorderExample, gather, read_border_examples, save_examples
 from longderm.training.disturbances import disturb
 from longderm.training.run import describe_run, read_run, run_passes, start_run
 
@@ -30,10 +32,13 @@ _DISTURBED = 0.5
 #: The coarse outline of a view is softer or sharper (factor of its log-odds) and wider or narrower (added to them) than
 #: the networks drew it, since they have seen these very photos, and draw others less well.
 _SHARPER, _WIDER_SD = (0.6, 1.2), 0.5
+#: Views are stretched either way by up to this logarithm: the train photos were squashed to squares, from 4:3 mostly,
+#: and photos in use are not.
+_STRETCH = 0.3
 #: Weights of the loss: of each pixel, of the overlap, and of the logarithm of the area.
 _PIXELS, _OVERLAP, _AREA = 2.0, 1.0, 0.3
-#: Seeds of the simulated photos, and how many of the last are held out to watch the run by.
-_SIMULATED_SEED, _HELD_SHARE = 9303, 0.05
+#: Added to the seed, for the simulated photos.
+_SIMULATED_SEED = 9303
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,23 @@ class BorderSettings:
     """
 
     seed: int = 0
-    passes: int = 14
+    passes: int = 10
     batch_size: int = 16
-    sides_px: tuple[int, ...] = (128,)
     peak_rate: float = 3e-3
     weight_decay: float = 1e-3
-    simulated: int = 3500
+    simulated: int = 2500
     release: str = ""
     digest: str = ""
+
+    @property
+    def sides_px(self) -> tuple[int, ...]:
+        """The side of every crop."""
+        return (BORDER_SIDE_PX,)
+
+    @property
+    def examples(self) -> str:
+        """What decides the examples, as one text."""
+        return json.dumps([self.seed, self.simulated, self.release, self.digest])
 
 
 class BorderBatch(NamedTuple):
@@ -72,32 +86,40 @@ def train_border(
 ) -> dict[str, Any]:
     """Train on the "train" split of an ISIC-layout folder and simulated photos; go on where an earlier call stopped.
 
-    release: a segmentation release whose networks draw the coarse outlines. `out` gets the examples, the checkpoint,
-    the log and, at the end, `segmentation`: that release with the border network in it. Raises SourceNotFoundError for
-    a folder of another layout, UsageError where `out` holds a run of other settings or the release is no network.
+    release: a segmentation release whose networks draw the coarse outlines. `out` gets the examples (once all are
+    gathered, which takes about as long as the training), the checkpoint, the log and, at the end, `segmentation`: that
+    release with the border network in it, and without an `area_error`, which was fitted to other borders. With a card
+    and figures, and its hashes written again, it is complete. Raises SourceNotFoundError for a folder of another
+    layout, UsageError where `out` holds a run of other settings or another release, or the release cannot be taught.
     """
-    from longderm.imaging.sight import uses_network
     from longderm.training.examples import hold_out, read_examples
     from longderm.training.start import prepare_run, progress_bar
 
-    if not uses_network(release):
-        raise UsageError(f"{release.name} is no network; name another release")
+    _require_teachable(release, settings)
+    target = out / "segmentation"
+    if _is_made(target, settings):
+        return {"out": str(out), "release": str(target)}
+    require_new(target)
     chosen, rows = prepare_run(folder, out, device, threads)
     read_run(out, describe_run(settings, BorderArchitecture()), chosen)
     of_networks = release.config["training"]
-    names, _ = hold_out(rows, of_networks["held_share"], of_networks["seed"])
+    names, held_names = hold_out(rows, of_networks["held_share"], of_networks["seed"])
     with progress_bar(progress) as (say, advance):
         path = out / "examples.npz"
         if not path.is_file():
-            say("reading photos", len(names))
-            photos = read_examples(folder, names, lambda: advance(1))
-            say("drawing coarse outlines", len(names) + settings.simulated)
+            say("reading photos", len(names) + len(held_names))
+            photos, held = (read_examples(folder, some, lambda: advance(1)) for some in (names, held_names))
+            say("drawing coarse outlines", len(names) + len(held_names) + settings.simulated)
             seed = settings.seed + _SIMULATED_SEED
-            save_examples(gather(photos, settings.simulated, seed, release, lambda: advance(1)), path)
-        examples = read_examples_of(path)
+            examples = gather(photos, held, settings.simulated, seed, release, lambda: advance(1))
+            require_batch(examples, settings)
+            save_examples(examples, settings.examples, path)
+        examples = read_border_examples(settings.examples, path)
         say("training", 0)
         network = train_network(examples, settings, out, chosen, threads != 1, advance)
-    return {"out": str(out), "release": str(_with_border(release, network.cpu(), settings, out / "segmentation"))}
+    with new_release(target) as part:
+        _write_release(release, network.cpu(), settings, part)
+    return {"out": str(out), "release": str(target)}
 
 
 def train_network(
@@ -110,14 +132,11 @@ def train_network(
 ) -> BorderNetwork:
     """Train until `settings.passes` are done and return the averaged network (see `longderm.training.run`).
 
-    The last examples are held out to watch the run by. Raises UsageError where `out` holds a run of other settings, or
-    there are fewer examples than a batch.
+    Raises UsageError where `out` holds a run of other settings, or there are fewer examples than a batch.
     """
-    held = examples[len(examples) - int(_HELD_SHARE * len(examples)) :]
-    taught = examples[: len(examples) - len(held)]
+    taught = require_batch(examples, settings)
+    held = [example for example in examples if example.held]
     steps = len(taught) // settings.batch_size
-    if steps == 0:
-        raise UsageError(f"a pass needs at least {settings.batch_size} lesions that are found; there are {len(taught)}")
     described = describe_run(settings, BorderArchitecture())
     run = start_run(BorderNetwork, settings, described, device, out)
 
@@ -133,6 +152,14 @@ def train_network(
         return check_borders(network, held) if held else {}
 
     return run_passes(run, settings, steps, draw, loss_of, out, check, progress)
+
+
+def require_batch(examples: Sequence[BorderExample], settings: BorderSettings) -> list[BorderExample]:
+    """The examples that are not held out. Raises UsageError where they are fewer than a batch."""
+    taught = [example for example in examples if not example.held]
+    if len(taught) < settings.batch_size:
+        raise UsageError(f"a pass needs at least {settings.batch_size} lesions that are found; there are {len(taught)}")
+    return taught
 
 
 def draw_batches(
@@ -155,17 +182,36 @@ def draw_border_view(
     example: BorderExample, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Planes (PLANES, S, S) and truth (1, S, S) of a view of an example, float32."""
-    seen = example.seen
+    seen, truth = _stretched(example, rng)
     if rng.random() < _DISTURBED:
-        seen = Cut(disturb(seen.pixels, rng), seen.probability, seen.inside)
+        seen = replace(seen, pixels=disturb(seen.pixels, rng))
     planes = border_planes(seen)
     planes[COARSE_PLANE] = planes[COARSE_PLANE] * rng.uniform(*_SHARPER) + rng.normal(0, _WIDER_SD)
-    both = np.concatenate([planes, example.truth[None].astype(np.float32) / 255])
+    both = np.concatenate([planes, truth[None].astype(np.float32) / 255])
     both = np.rot90(both, int(rng.integers(4)), axes=(1, 2))
     if rng.random() < 0.5:
         both = both[:, :, ::-1]
     both = np.ascontiguousarray(both)
     return both[:-1], both[-1:]
+
+
+def _stretched(example: BorderExample, rng: np.random.Generator) -> tuple[Cut, NDArray[np.uint8]]:
+    """Crop and truth, enlarged about the middle along one side."""
+    import cv2
+
+    factor = float(np.exp(rng.uniform(-_STRETCH, _STRETCH)))
+    along, across = (factor, 1.0) if rng.random() < 0.5 else (1.0, factor)
+    middle = (BORDER_SIDE_PX - 1) / 2
+    matrix = np.array([[along, 0, middle * (1 - along)], [0, across, middle * (1 - across)]])
+
+    def warp(image: NDArray[Any], way: int) -> NDArray[Any]:
+        size = (BORDER_SIDE_PX, BORDER_SIDE_PX)
+        return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=way))
+
+    seen = example.seen
+    edge, none = cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT
+    stretched = Cut(warp(seen.pixels, edge), warp(seen.probability, edge), warp(seen.inside, none))
+    return stretched, warp(example.truth, none)
 
 
 def border_loss(log_odds: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
@@ -181,27 +227,44 @@ def border_loss(log_odds: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
 
 @torch.no_grad()
 def check_borders(network: BorderNetwork, held: Sequence[BorderExample]) -> dict[str, float]:
-    """Median and 95th percentile of the error of the area over held-out examples as they were taken."""
+    """Median and 95th percentile of the error of the area over examples as they were taken, real and simulated."""
     network.eval()
     device = next(network.parameters()).device
-    off = []
+    off: dict[str, list[float]] = {"real": [], "simulated": []}
     for example in held:
         planes = border_planes(example.seen)
         drawn = (network(torch.from_numpy(planes[None]).to(device))[0, 0].cpu().numpy() > 0) & (planes[-1] > 0.5)
-        off.append(abs(float(drawn.sum()) / max(1.0, float(example.truth.sum()) / 255) - 1))
+        error = abs(float(drawn.sum()) / max(1.0, float(example.truth.sum()) / 255) - 1)
+        off["simulated" if example.simulated else "real"].append(error)
     return {
-        "held_area_error_median": round(float(np.median(off)), 4),
-        "held_area_error_p95": round(float(np.percentile(off, 95)), 4),
+        f"held_{kind}_area_error_{name}": round(float(np.percentile(errors, percent)), 4)
+        for kind, errors in off.items()
+        for name, percent in (("median", 50), ("p95", 95))
+        if errors
     }
 
 
-def _with_border(release: Release, network: BorderNetwork, settings: BorderSettings, folder: Path) -> Path:
-    """Write `release` with the border network in it; a card and figures make it complete."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+def _require_teachable(release: Release, settings: BorderSettings) -> None:
+    if not uses_network(release):
+        raise UsageError(f"{release.name} is no network; name another release")
+    if "border" in release.config:
+        raise UsageError(f"{release.name} has a border network; name the release that it was made from")
+    if settings.passes < 1 or settings.simulated < 0:
+        raise UsageError("--passes must be at least 1, and --simulated not negative")
+
+
+def _is_made(folder: Path, settings: BorderSettings) -> bool:
+    """Whether a folder holds the release that a run of these settings ends with."""
+    try:
+        made = json.loads((folder / "config.json").read_text())["border"]["training"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(made == asdict(settings))
+
+
+def _write_release(release: Release, network: BorderNetwork, settings: BorderSettings, folder: Path) -> None:
     shutil.copy(release.folder / WEIGHTS_FILE, folder)
-    config = release.config | {"border": {"architecture": write_border(network, folder), "training": asdict(settings)}}
+    border = {"architecture": write_border(network, folder), "training": asdict(settings)}
+    drawing = {name: value for name, value in release.config["drawing"].items() if name != "area_error"}
+    config = release.config | {"border": border, "drawing": drawing}
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
-    write_hashes(folder)
-    return folder

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longderm.errors import UsageError
 from longderm.imaging.border import Cut, crop_around, cut, cut_mask
+from longderm.imaging.network_outline import field_of_sight
 from longderm.imaging.segmentation import segment
 from longderm.imaging.sight import see
 from longderm.models import Release
@@ -18,13 +21,21 @@ from longderm.threads import one_thread
 from longderm.training.examples import Example
 from longderm.training.visible_border import draw_scene, visible_border
 
+#: Of the simulated photos, the last of so many are held out.
+_HELD_ONE_IN = 20
+
 
 @dataclass(frozen=True, eq=False)
 class BorderExample:
-    """A crop around a coarse outline, and the share of each pixel within the true border, uint8 (S, S), 255 inside."""
+    """A crop around a coarse outline, and the share of each pixel within the true border, uint8 (S, S), 255 inside.
+
+    simulated: the lesion is; held: out of the training, to watch it by.
+    """
 
     seen: Cut
     truth: NDArray[np.uint8]
+    simulated: bool = False
+    held: bool = False
 
 
 def real_border(example: Example, release: Release) -> BorderExample | None:
@@ -35,44 +46,64 @@ def real_border(example: Example, release: Release) -> BorderExample | None:
 def simulated_border(seed: int, number: int, release: Release) -> BorderExample | None:
     """The simulated photo `number` of a seed with its visible border; None where the release finds no lesion."""
     drawn = draw_scene(seed, number)
-    return _border_example(Photo.from_array(drawn.pixels), visible_border(drawn), release)
+    found = _border_example(Photo.from_array(drawn.pixels), visible_border(drawn), release)
+    return replace(found, simulated=True) if found is not None else None
 
 
 def gather(
-    photos: Sequence[Example], simulated: int, seed: int, release: Release, progress: Callable[[], None]
+    photos: Sequence[Example],
+    held: Sequence[Example],
+    simulated: int,
+    seed: int,
+    release: Release,
+    progress: Callable[[], None] = lambda: None,
 ) -> list[BorderExample]:
-    """An example of each photo, then of so many simulated ones, of those where the release finds a lesion."""
+    """An example of each photo, held out ones too, and of so many simulated ones, where the release finds a lesion."""
     found = []
-    for example in photos:
-        found.append(real_border(example, release))
+    for number, example in enumerate([*photos, *held]):
+        taken = real_border(example, release)
+        found.append(replace(taken, held=number >= len(photos)) if taken is not None else None)
         progress()
     for number in range(simulated):
-        found.append(simulated_border(seed, number, release))
+        taken = simulated_border(seed, number, release)
+        last = number % _HELD_ONE_IN == _HELD_ONE_IN - 1
+        found.append(replace(taken, held=last) if taken is not None else None)
         progress()
     return [example for example in found if example is not None]
 
 
-def save_examples(examples: Sequence[BorderExample], path: Path) -> None:
-    """Keep examples, so that a run that goes on need not gather them again."""
+def save_examples(examples: Sequence[BorderExample], described: str, path: Path) -> None:
+    """Keep one example or more, so that a run that goes on need not gather them again. described: what they are of."""
     part = path.with_name(f"part-{path.name}")
     np.savez(
         part,
+        described=np.array(described),
         pixels=np.stack([example.seen.pixels for example in examples]),
         probability=np.stack([example.seen.probability for example in examples]).astype(np.float16),
         inside=np.stack([example.seen.inside for example in examples]).astype(np.float16),
         truth=np.stack([example.truth for example in examples]),
+        simulated=np.array([example.simulated for example in examples]),
+        held=np.array([example.held for example in examples]),
     )
     # A run that is killed here leaves no half of a file.
     part.replace(path)
 
 
-def read_examples_of(path: Path) -> list[BorderExample]:
-    """The examples of `save_examples`."""
-    with np.load(path) as held:
-        parts = [held[name] for name in ("pixels", "probability", "inside", "truth")]
+def read_border_examples(described: str, path: Path) -> list[BorderExample]:
+    """The examples of `save_examples`. Raises UsageError where they are of something else, or damaged."""
+    names = ("pixels", "probability", "inside", "truth", "simulated", "held")
+    try:
+        with np.load(path) as kept:
+            of, parts = str(kept["described"]), [kept[name] for name in names]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        raise UsageError(f"{path} is damaged; remove it, and the examples are gathered again") from None
+    if of != described:
+        raise UsageError(f"{path} is of a run with other settings; give them, or another --out")
     return [
-        BorderExample(Cut(pixels, probability.astype(np.float32), inside.astype(np.float32)), truth)
-        for pixels, probability, inside, truth in zip(*parts, strict=True)
+        BorderExample(
+            Cut(pixels, probability.astype(np.float32), inside.astype(np.float32)), truth, bool(simulated), bool(held)
+        )
+        for pixels, probability, inside, truth, simulated, held in zip(*parts, strict=True)
     ]
 
 
@@ -84,4 +115,4 @@ def _border_example(photo: Photo, truth: NDArray[np.bool_], release: Release) ->
         return None
     crop = crop_around(drawn.mask)
     share = np.round(cut_mask(truth, crop) * 255).astype(np.uint8)
-    return BorderExample(cut(photo.pixels, sight.outline, crop), share)
+    return BorderExample(cut(photo.pixels, sight.outline, field_of_sight(sight), crop), share)

@@ -1,6 +1,7 @@
 """The border network is taught, goes on where it was stopped, and ends as a release that draws by it."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +24,7 @@ from longderm.training.border import (
     train_border,
     train_network,
 )
-from longderm.training.border_examples import read_examples_of, real_border, save_examples, simulated_border
+from longderm.training.border_examples import read_border_examples, real_border, save_examples, simulated_border
 
 SETTINGS = BorderSettings(passes=2, batch_size=4, simulated=3)
 
@@ -55,12 +56,19 @@ def test_simulated_examples_are_the_same_again(base):
 
 
 def test_examples_are_kept_whole(examples, tmp_path):
-    save_examples(examples, tmp_path / "examples.npz")
-    again = read_examples_of(tmp_path / "examples.npz")
+    path = tmp_path / "examples.npz"
+    save_examples([replace(examples[0], held=True), *examples[1:]], "these", path)
+    again = read_border_examples("these", path)
+    assert [example.held for example in again] == [True] + [False] * (len(examples) - 1)
     assert [path.name for path in tmp_path.iterdir()] == ["examples.npz"]
     for one, other in zip(examples, again, strict=True):
         assert np.array_equal(one.truth, other.truth) and np.array_equal(one.seen.pixels, other.seen.pixels)
         assert np.abs(one.seen.probability - other.seen.probability).max() < 1e-3
+    with pytest.raises(UsageError, match="other settings"):
+        read_border_examples("others", path)
+    path.write_bytes(b"PK")
+    with pytest.raises(UsageError, match="damaged"):
+        read_border_examples("these", path)
 
 
 def test_a_view_turns_photo_outline_and_truth_alike(examples):
@@ -95,7 +103,7 @@ def test_a_few_passes_move_borders_towards_the_truth(examples, tmp_path):
     wide = [replace(example, seen=replace(example.seen, probability=_wider(example))) for example in examples]
     settings = replace(SETTINGS, passes=12)
     network = train_network(wide, settings, tmp_path, torch.device("cpu"))
-    before, after = (check_borders(one, wide)["held_area_error_median"] for one in (BorderNetwork(), network))
+    before, after = (check_borders(one, wide)["held_real_area_error_median"] for one in (BorderNetwork(), network))
     assert after < 0.9 * before
 
 
@@ -113,15 +121,46 @@ def test_a_run_ends_as_a_release_that_draws_by_the_network(isic_folder, base, tm
     assert made["release"] == str(folder) and problems_of(folder) == []
     config = json.loads((folder / "config.json").read_text())
     assert config["border"]["training"]["release"] == "segmentation/0.5.0"
-    assert {key: value for key, value in config.items() if key != "border"} == base.config
+    drawing = {name: value for name, value in base.config["drawing"].items() if name != "area_error"}
+    assert {key: value for key, value in config.items() if key != "border"} == base.config | {"drawing": drawing}
     release = Release("segmentation", "new", config, "x", folder)
-    pixels = examples_photo(isic_folder)
-    assert segment(pixels, release).found
-    written = (folder / "border.safetensors").read_bytes()
+    drawn = segment(examples_photo(isic_folder), release)
+    assert drawn.found and drawn.area_error is None
+    (folder / "card.md").write_text("# a card")
     train_border(isic_folder, tmp_path / "out", base, settings, "cpu", 1, progress=False)
-    assert (folder / "border.safetensors").read_bytes() == written, "a run that has ended is not run again"
+    assert (folder / "card.md").is_file(), "a run that has ended is not run again"
+    with pytest.raises(UsageError, match="not empty"):
+        train_border(isic_folder, tmp_path / "out", base, replace(settings, seed=9), "cpu", 1, progress=False)
+    shutil.rmtree(folder)
     with pytest.raises(UsageError, match="other settings"):
         train_border(isic_folder, tmp_path / "out", base, replace(settings, seed=9), "cpu", 1, progress=False)
+    with pytest.raises(UsageError, match="made from"):
+        train_border(isic_folder, tmp_path / "new", release, settings, progress=False)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_is_cut_off_ends_with_the_same_weights(isic_folder, base, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train_border(isic_folder, whole, base, SETTINGS, "cpu", 1, progress=False)
+
+    def stop(done, total, text):
+        if done * 2 > total:
+            raise KeyboardInterrupt
+
+    parts.mkdir()
+    shutil.copy(whole / "examples.npz", parts)
+    examples = read_border_examples(SETTINGS.examples, parts / "examples.npz")
+    with pytest.raises(KeyboardInterrupt):
+        train_network(examples, SETTINGS, parts, torch.device("cpu"), progress=stop)
+    train_border(isic_folder, parts, base, SETTINGS, "cpu", 1, progress=False)
+    one, other = ((folder / "segmentation" / "border.safetensors").read_bytes() for folder in (whole, parts))
+    assert one == other
+
+
+@pytest.mark.parametrize("wrong", [{"passes": 0}, {"simulated": -1}])
+def test_settings_that_make_no_sense_are_told_at_once(base, tmp_path, wrong):
+    with pytest.raises(UsageError, match="at least 1"):
+        train_border(tmp_path, tmp_path / "out", base, replace(SETTINGS, **wrong), progress=False)
 
 
 def examples_photo(folder):

@@ -11,7 +11,14 @@ from longderm.imaging.network_outline import AreaError
 from longderm.imaging.sight import Sight
 from longderm.models.lesion_network import Architecture, LesionNetwork
 from longderm.models.weights import write_networks
-from longderm.training.calibrate import Seen, _drawn, _fit_area_error, least_presence, refit_area_error
+from longderm.training.calibrate import (
+    Seen,
+    _drawn,
+    _fit_area_error,
+    least_presence,
+    refit_area_error,
+    refit_presence,
+)
 
 SHAPE = Architecture(widths=(8, 16, 16, 24, 24), blocks=(1, 1, 1, 1), decoder=(8, 8, 16, 16))
 
@@ -35,6 +42,14 @@ def test_the_error_of_areas_is_fitted_and_all_else_stays(release, isic_folder):
     assert written["drawing"].pop("area_error") == fitted and fitted["scale"] > 0 <= fitted["power"]
     assert written == before
     assert refit_area_error(release, isic_folder) == fitted, "the same photos give the same numbers"
+
+
+def test_the_least_presence_is_chosen_and_all_else_stays(release, isic_folder):
+    before = json.loads((release / "config.json").read_text())
+    chosen = refit_presence(release, isic_folder)
+    written = json.loads((release / "config.json").read_text())
+    assert written["drawing"].pop("min_presence") == chosen != before["drawing"].pop("min_presence")
+    assert written == before and 0 <= chosen < 1
 
 
 def test_nine_of_ten_areas_lie_within_the_error_that_is_fitted():
