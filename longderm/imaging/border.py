@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Side of the crop as the network sees it, and its field: this many times the longer side of the lesion's box.
 BORDER_SIDE_PX = 128
 _FIELD, _MARGIN_PX = 1.8, 8
+#: A larger crop is reduced by a whole factor, before what lies beyond the photo is added to it.
+_LARGE_SIDE_PX = 1024
 #: The skin's colour is fitted on a grid reduced so many times, to cells of which at least _WHOLE is inside of the photo
 #: and where the coarse outline says less than _SKIN; where there are fewer than _FEWEST, to the share _FALLBACK of the
 #: cells that look least like the lesion.
@@ -46,7 +48,7 @@ _MOST_LARGER = 3.0
 @dataclass(frozen=True)
 class Crop:
     """A square of a photo, in native pixels: its left and upper edge, which may lie outside of the photo, and its side,
-    a multiple of BORDER_SIDE_PX where it is not smaller."""
+    a multiple of BORDER_SIDE_PX where it is large (_LARGE_SIDE_PX)."""
 
     left: int
     top: int
@@ -68,7 +70,7 @@ def crop_around(mask: NDArray[np.bool_]) -> Crop:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
     side = round(_FIELD * max(bottom - top, right - left)) + _MARGIN_PX
-    if side > BORDER_SIDE_PX:
+    if side > _LARGE_SIDE_PX:
         side = -(-side // BORDER_SIDE_PX) * BORDER_SIDE_PX
     return Crop((left + right + 1 - side) // 2, (top + bottom + 1 - side) // 2, side)
 
@@ -144,7 +146,7 @@ def cut_mask(mask: NDArray[np.bool_], crop: Crop) -> NDArray[np.float32]:
 def _cut_pixels(image: NDArray[np.uint8], crop: Crop, beyond_is_edge: bool) -> NDArray[np.uint8]:
     """The crop of uint8 (H, W) or (H, W, 3) at S x S; beyond the photo, its edge goes on, or 0.
 
-    What lies beyond is added after the rest is reduced: of a large lesion, the crop is much larger than the photo.
+    Of a large crop, what lies beyond is added after the rest is reduced: it is much larger than the photo.
     """
     import cv2
 
@@ -152,7 +154,7 @@ def _cut_pixels(image: NDArray[np.uint8], crop: Crop, beyond_is_edge: bool) -> N
     (rows, columns), _ = _overlap((image.shape[0], image.shape[1]), crop)
     if rows.start == rows.stop or columns.start == columns.stop:
         return np.zeros((BORDER_SIDE_PX, BORDER_SIDE_PX, *image.shape[2:]), np.uint8)
-    step = max(1, crop.side // BORDER_SIDE_PX)
+    step = crop.side // BORDER_SIDE_PX if crop.side > _LARGE_SIDE_PX else 1
     top, bottom = rows.start - crop.top, crop.top + crop.side - rows.stop
     left, right = columns.start - crop.left, crop.left + crop.side - columns.stop
     part = np.ascontiguousarray(image[rows, columns])
@@ -160,6 +162,8 @@ def _cut_pixels(image: NDArray[np.uint8], crop: Crop, beyond_is_edge: bool) -> N
     small = reduce_pixels(np.asarray(aligned, np.uint8), (aligned.shape[0] // step, aligned.shape[1] // step))
     square = cv2.copyMakeBorder(small, top // step, bottom // step, left // step, right // step, way)
     size = (BORDER_SIDE_PX, BORDER_SIDE_PX)
+    if square.shape[0] >= BORDER_SIDE_PX:
+        return reduce_pixels(np.asarray(square, np.uint8), size)
     return np.asarray(cv2.resize(square, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
