@@ -1,9 +1,9 @@
 """Where a reader sees a simulated lesion end, and what of experts' outlines that rule is fitted to.
 
 A simulated lesion has no edge, its pigment fades out. Its border is where experts draw it: on ISIC 2018's train photos
-their outlines are told best by the line where half of the contrast is left that the fainter quarter of the lesion has
-(`fit_reader_level`: 0.50, by which half of 200 photos' areas are right within 6%; shares of the median contrast leave
-10%, fixed contrasts 17%).
+their outlines are told by the line where half of the contrast is left that the fainter quarter of the lesion has
+(`fit_reader_level`: 0.50, by which half of 200 photos' areas are right within 6%); a share of the median contrast, or a
+fixed contrast, told them worse.
 """
 
 from __future__ import annotations

@@ -98,3 +98,13 @@ def test_scenes_take_every_kind_in_turn_and_the_true_mask_gives_the_photos_own_t
     read = read_row(first, load_release("segmentation", DEFAULT_VERSION))
     assert abs(read.true_mask.ita_deg - read.ita_deg) < 2
     assert read.true_mask.asymmetry_shape == pytest.approx(read.asymmetry_shape, abs=0.02)
+    assert abs(read.visible_area_error) < 0.2 and read.visible_area_error != read.area_error
+    figures = summarise([read])
+    assert figures["visible_area_error_median"] == pytest.approx(abs(read.visible_area_error), abs=1e-4)
+
+
+def test_asymmetry_is_ranked_against_the_visible_border_too():
+    rows = [replace(row(0.0, asymmetric=share), visible_asymmetry_shape=0.3 - share) for share in (0.02, 0.05, 0.2)]
+    figures = summarise(rows)
+    assert figures["drawn_mask"]["asymmetry_shape_spearman"] == 1.0
+    assert figures["visible_asymmetry_shape_spearman"] == -1.0
