@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from longderm.errors import RefusedError
 from longderm.imaging.fit import dice
@@ -118,6 +119,35 @@ def test_views_that_disagree_lower_the_confidence_and_at_last_the_outline_goes()
     assert results[0].reason is None
     assert results[2].reason == "the border is doubtful"
     assert results[3].mask is None and results[3].reason
+
+
+class Wider(torch.nn.Module):
+    """A border network that draws the border further out, where the coarse log-odds are still above -`by`."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        return planes[:, 6:7] + self.by
+
+
+def test_a_border_network_draws_the_border_of_dermoscopic_photos_alone():
+    sight = sight_of(disc(0.4, 0.6))
+    plain = outline_by_network(photo(), sight, DRAWING)
+    drawn = outline_by_network(photo(), sight, DRAWING, Wider(2.0))
+    # The disc's log-odds fall by 60 over a side, so that two of them are a thirtieth.
+    assert dice(drawn.mask, true_disc(0.4, 0.6, 0.2 + 2 / 60)) > 0.97
+    assert drawn.confidence == plain.confidence and drawn.mask.sum() > 1.2 * plain.mask.sum()
+    clinical = photo(modality="clinical")
+    one, other = (outline_by_network(clinical, sight, DRAWING, border) for border in (None, Wider(2.0)))
+    assert np.array_equal(one.mask, other.mask)
+
+
+def test_whether_the_edge_cuts_the_lesion_is_told_of_the_border_that_is_drawn():
+    near = sight_of(disc(0.24, 0.5))
+    assert not outline_by_network(photo(), near, DRAWING).touches_border
+    assert outline_by_network(photo(), near, DRAWING, Wider(4.0)).touches_border
 
 
 def test_without_a_lesion_nothing_is_drawn_and_the_reason_is_told():

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 from longderm.errors import RefusedError, SourceNotFoundError, UsageError
 from longderm.models.in_use import releases_in_use
+from longderm.models.border_network import BorderNetwork
 from longderm.models.kinds import KINDS, check_release
 from longderm.models.promotions import standing
 from longderm.models.registry import (
@@ -26,6 +27,7 @@ from longderm.models.registry import (
     verify_registry,
 )
 from longderm.models.releases import load_release, packaged_registry, problems_of, write_hashes
+from longderm.models.weights import write_border
 from longderm.settings import PACKAGED_VERSIONS, Settings
 from longderm.store import Store
 
@@ -224,6 +226,20 @@ def test_weights_that_are_not_numbers_are_not_added(tmp_path):
             assert check_release(folder) == "change/9.0.0"
         else:
             with pytest.raises(RefusedError, match=r"a\.weight"):
+                check_release(folder)
+
+
+def test_a_border_network_that_does_not_fit_its_release_is_not_added(tmp_path):
+    folder = tmp_path / "made"
+    shutil.copytree(packaged_registry() / "segmentation" / PACKAGED_VERSIONS["segmentation"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    for architecture, sound in ((write_border(BorderNetwork(), folder), True), ({"last": 4}, False)):
+        (folder / "config.json").write_text(json.dumps(config | {"border": {"architecture": architecture}}))
+        write_hashes(folder)
+        if sound:
+            assert check_release(folder).startswith("segmentation/")
+        else:
+            with pytest.raises(RefusedError, match=r"border\.safetensors"):
                 check_release(folder)
 
 
