@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from longderm.errors import RefusedError, SourceNotFoundError, UsageError
-from longderm.models.in_use import releases_in_use
 from longderm.models.border_network import BorderNetwork
+from longderm.models.in_use import releases_in_use
 from longderm.models.kinds import KINDS, check_release
 from longderm.models.promotions import standing
 from longderm.models.registry import (
