@@ -16,7 +16,7 @@ PACKAGED_VERSIONS: Mapping[str, str] = MappingProxyType(
         "change": "0.5.0",
         "encoder": "0.1.0",
         "quality": "0.2.0",
-        "segmentation": "0.5.0",
+        "segmentation": "0.4.0",
     }
 )
 

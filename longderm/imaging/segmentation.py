@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from longderm.models.border_network import BorderNetwork
 
 #: The release that is used when none is given.
-DEFAULT_VERSION = "0.5.0"
+DEFAULT_VERSION = "0.4.0"
 
 #: The release that tells lesion from skin in a third of the time; its outlines are too coarse to be measured.
 QUICK_VERSION = "0.1.0-quick"

@@ -15,7 +15,7 @@ from longderm.models import Release, load_release
 from longderm.photo import Photo
 
 #: The release that is used when none is given.
-DEFAULT_VERSION = "0.5.0"
+DEFAULT_VERSION = "0.4.0"
 
 #: A sign further from the middle than this many standard deviations says no more.
 _MOST_UNUSUAL = 4.0

@@ -30,9 +30,6 @@ _MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
 #: The share of areas that lie within their stated error, and the powers of softness that are tried for it.
 _COVERED = 0.9
 _POWERS = tuple(round(0.05 * step, 2) for step in range(31))
-#: Of the photos held out, at most this share is passed over: a faint lesion that looks less like one than spots of skin
-#: do cannot be kept without drawing those.
-_PASSED_OVER = 0.01
 #: Settings that are chosen, not fitted. An outline expected to overlap less than a fifth helps nobody; below 0.6, a
 #: reader should look twice; in clinical photos, shadows and folds at the edge are no lesions.
 _CHOSEN = {"min_overlap": 0.2, "doubtful_overlap": 0.6, "clinical_max_cut_share": 0.1}
@@ -53,7 +50,7 @@ def calibrate(
 
     What texture says of structures is learned from `photos`, the networks' own: they saw them, this did not.
     """
-    whole, crops = _see_whole(networks, held, side_px), _see_crops(networks, held, side_px, seed)
+    whole, crops = _see_held(networks, held, side_px, seed)
     bare = []
     for index, example in enumerate(held):
         rng = np.random.default_rng([seed, index, _CROPS])
@@ -71,36 +68,17 @@ def refit_area_error(release: Path, folder: Path) -> dict[str, float]:
     By the photos that were held out of it; all else stays as it is. Cards, figures and hashes are not touched. Raises
     SourceNotFoundError for a folder of another layout, RefusedError where the weights do not fit the config.
     """
-    config, whole, crops = _see_again(release, folder, with_crops=True)
-    fitted = _fit_area_error(_drawn(whole + crops, config["drawing"]["level"]))
-    _rewrite(release, config, {"area_error": fitted})
-    return fitted
-
-
-def refit_presence(release: Path, folder: Path) -> float:
-    """Choose the "min_presence" of a release folder's config.json anew (`least_presence`), as `refit_area_error`."""
-    config, whole, _ = _see_again(release, folder, with_crops=False)
-    drawing = config["drawing"]
-    chosen = _min_presence(whole, drawing["presence_slope"], drawing["presence_offset"])
-    _rewrite(release, config, {"min_presence": chosen})
-    return chosen
-
-
-def _see_again(release: Path, folder: Path, with_crops: bool) -> tuple[dict[str, Any], list[Seen], list[Seen]]:
-    """The config of a release folder, and what its networks see of the photos held out of their training."""
     from longderm.models.weights import read_networks
 
-    config: dict[str, Any] = json.loads((release / "config.json").read_text())
-    training, side_px = config["training"], config["network"]["side_px"]
+    path = release / "config.json"
+    config: dict[str, Any] = json.loads(path.read_text())
+    drawing, training = config["drawing"], config["training"]
     _, names = hold_out(read_train_rows(folder), training["held_share"], training["seed"])
-    held, networks = read_examples(folder, names), read_networks(release)
-    crops = _see_crops(networks, held, side_px, training["seed"]) if with_crops else []
-    return config, _see_whole(networks, held, side_px), crops
-
-
-def _rewrite(release: Path, config: dict[str, Any], fitted: dict[str, Any]) -> None:
-    config["drawing"] |= fitted
-    (release / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    held = read_examples(folder, names)
+    whole, crops = _see_held(read_networks(release), held, config["network"]["side_px"], training["seed"])
+    fitted = drawing["area_error"] = _fit_area_error(_drawn(whole + crops, drawing["level"]))
+    path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    return fitted
 
 
 def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict[str, Any]:
@@ -112,32 +90,18 @@ def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict
     lesions = np.array([seen.sight.presence for seen in views if _is_shown(seen.mask)])
     skin = np.array([seen.sight.presence for seen in bare])
     slope, offset = fit_calibration(np.concatenate([lesions, skin]), np.arange(len(lesions) + len(skin)) < len(lesions))
+    # No photo held out may be passed over: of so few, even one would be too many, and to pass over a lesion is worse
+    # than to draw a spot of skin.
+    lowest = min(seen.sight.presence for seen in whole)
     return {
         "level": level,
         "overlap_weights": overlap_weights,
         "area_error": _fit_area_error(drawn),
         "presence_slope": round(slope, 4),
         "presence_offset": round(offset, 4),
-        "min_presence": _min_presence(whole, slope, offset),
+        "min_presence": float(np.floor(1e4 / (1 + np.exp(-(slope * lowest + offset)))) / 1e4),
         **_CHOSEN,
     }
-
-
-def least_presence(lesions: Sequence[float]) -> float:
-    """Log-odds of presence below which nothing is drawn, from those of photos that all show a lesion.
-
-    One in a hundred of them may lie below it. It lies midway between what is passed over and what is kept, where other
-    photos are least likely to fall on its wrong side; where so few are held out that none may be passed over, it is the
-    lowest.
-    """
-    ordered = np.sort(np.asarray(lesions, np.float64))
-    passed_over = int(_PASSED_OVER * ordered.size)
-    return float(ordered[max(0, passed_over - 1) : passed_over + 1].mean())
-
-
-def _min_presence(whole: list[Seen], slope: float, offset: float) -> float:
-    log_odds = slope * least_presence([seen.sight.presence for seen in whole]) + offset
-    return float(np.floor(1e4 / (1 + np.exp(-log_odds))) / 1e4)
 
 
 def _drawn(views: list[Seen], level: float) -> list[tuple[Area, NDArray[np.bool_]]]:
@@ -166,16 +130,17 @@ def _fit_area_error(drawn: list[tuple[Area, NDArray[np.bool_]]]) -> dict[str, fl
     return {"power": power, "scale": float(f"{np.quantile(off / softness**power, _COVERED):.4g}")}
 
 
-def _see_whole(networks: Sequence[LesionNetwork], held: list[Example], side_px: int) -> list[Seen]:
-    return [_see(networks, example.fine, example.mask > 127, side_px) for example in held]
-
-
-def _see_crops(networks: Sequence[LesionNetwork], held: list[Example], side_px: int, seed: int) -> list[Seen]:
-    return [
+def _see_held(
+    networks: Sequence[LesionNetwork], held: list[Example], side_px: int, seed: int
+) -> tuple[list[Seen], list[Seen]]:
+    """The photos held out as they are, and crops of them."""
+    whole = [_see(networks, example.fine, example.mask > 127, side_px) for example in held]
+    crops = [
         _see(networks, *vary(example.fine, example.mask > 127, np.random.default_rng([seed, index, crop])), side_px)
         for index, example in enumerate(held)
         for crop in range(_CROPS)
     ]
+    return whole, crops
 
 
 def _see(networks: Sequence[LesionNetwork], pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side_px: int) -> Seen:

@@ -100,7 +100,7 @@ def test_a_pale_middle_does_not_soften_the_border():
 
 @pytest.mark.parametrize("stated", [None, 0.25, [1, 2], {"scale": None, "power": 1}, {"scale": -1.0, "power": 1.0}])
 def test_an_error_of_areas_that_is_none_is_refused(stated):
-    config = load_release("segmentation", "0.5.0").config
+    config = load_release("segmentation", "0.4.0").config
     with pytest.raises(RefusedError, match="positive scale"):
         read_drawing({"drawing": config["drawing"] | {"area_error": stated}})
 

@@ -18,7 +18,7 @@ WHOLE = (slice(None), slice(None))
 
 @pytest.fixture(scope="module")
 def release():
-    return load_release("segmentation", "0.5.0")
+    return load_release("segmentation", "0.4.0")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from longderm.photo import Photo
 
 @pytest.fixture(scope="module")
 def release():
-    return load_release("segmentation", "0.5.0")
+    return load_release("segmentation", "0.4.0")
 
 
 @pytest.mark.parametrize("skin", [[245, 215, 200], [214, 170, 148], [150, 100, 72]])

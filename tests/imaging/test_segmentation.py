@@ -29,7 +29,7 @@ def test_a_lesion_is_outlined_at_full_size():
     assert dice(result.mask, truth) > 0.9
     assert not result.touches_border
     assert result.reason is None
-    assert result.model == "segmentation/0.5.0"
+    assert result.model == "segmentation/0.4.0"
 
 
 @settings(deadline=None, max_examples=12)

@@ -10,7 +10,7 @@ import torch
 
 from longderm.errors import UsageError
 from longderm.imaging.border import border_planes
-from longderm.imaging.segmentation import segment
+from longderm.imaging.segmentation import DEFAULT_VERSION, segment
 from longderm.models import load_release
 from longderm.models.border_network import COARSE_PLANE, BorderNetwork
 from longderm.models.releases import Release, problems_of
@@ -31,7 +31,7 @@ SETTINGS = BorderSettings(passes=2, batch_size=4, simulated=3)
 
 @pytest.fixture(scope="module")
 def base():
-    return load_release("segmentation", "0.5.0")
+    return load_release("segmentation", DEFAULT_VERSION)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_a_run_ends_as_a_release_that_draws_by_the_network(isic_folder, base, tm
     folder = tmp_path / "out" / "segmentation"
     assert made["release"] == str(folder) and problems_of(folder) == []
     config = json.loads((folder / "config.json").read_text())
-    assert config["border"]["training"]["release"] == "segmentation/0.5.0"
+    assert config["border"]["training"]["release"] == base.name
     drawing = {name: value for name, value in base.config["drawing"].items() if name != "area_error"}
     assert {key: value for key, value in config.items() if key != "border"} == base.config | {"drawing": drawing}
     release = Release("segmentation", "new", config, "x", folder)
