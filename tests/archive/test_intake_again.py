@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -157,7 +158,9 @@ def test_no_identity_is_in_any_table_message_or_count(
     seen.append(repr(read_into_spool(clinic.link, found.pending, source)))
     seen += [record.getMessage() for record in caplog.records] + [str(w.message) for w in recwarn.list]
     seen += list(capfd.readouterr())
-    assert [(word, text) for text in seen for word in IDENTITY if word.lower() in text.lower()] == []
+    # Pseudonyms are hexadecimal digits drawn by a random key: now and then, some of them are those of a year.
+    told = [re.sub(r"\b[0-9a-f]{16,}\b", "", text) for text in seen]
+    assert [(word, text) for text in told for word in IDENTITY if word.lower() in text.lower()] == []
     # the search does find what is there: the link table holds numbers and paths, and no name of a patient
     linked = (clinic.link / "link.sqlite").read_bytes().decode("latin-1")
     assert all(word in linked for word in ("MRN-77", "NORTHCLINIC", "mole-left", "wing_b"))
