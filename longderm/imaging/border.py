@@ -89,7 +89,7 @@ def border_planes(seen: Cut) -> NDArray[np.float32]:
     """What the border network sees of a crop, float32 (PLANES, S, S).
 
     How L*, a*, b* differ from the skin around, relative to the lesion's own contrast (3 planes) and in units of 25 (3);
-    log-odds of the coarse outline; what is inside of the photo.
+    log-odds of the coarse outline; what is inside of the field of view.
     """
     import cv2
 
@@ -151,7 +151,7 @@ def _cut_pixels(image: NDArray[np.uint8], crop: Crop, beyond_is_edge: bool) -> N
     import cv2
 
     way = cv2.BORDER_REPLICATE if beyond_is_edge else cv2.BORDER_CONSTANT
-    (rows, columns), _ = _overlap((image.shape[0], image.shape[1]), crop)
+    rows, columns = _overlap((image.shape[0], image.shape[1]), crop)
     if rows.start == rows.stop or columns.start == columns.stop:
         return np.zeros((BORDER_SIDE_PX, BORDER_SIDE_PX, *image.shape[2:]), np.uint8)
     step = crop.side // BORDER_SIDE_PX if crop.side > _LARGE_SIDE_PX else 1
@@ -180,14 +180,8 @@ def _cut_map(outline: NDArray[np.float32], shape: tuple[int, int], crop: Crop) -
             [0, step * y, (crop.top + 0.5 * step) * y - 0.5],
         ]
     )
-    cut = cv2.warpAffine(
-        outline,
-        matrix,
-        (BORDER_SIDE_PX, BORDER_SIDE_PX),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(cut, np.float32)
+    size, flags = (BORDER_SIDE_PX, BORDER_SIDE_PX), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(outline, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _inside(shape: tuple[int, int], crop: Crop) -> NDArray[np.float32]:
@@ -201,13 +195,11 @@ def _inside(shape: tuple[int, int], crop: Crop) -> NDArray[np.float32]:
     return np.outer(share(crop.top, shape[0]), share(crop.left, shape[1])).astype(np.float32)
 
 
-def _overlap(shape: tuple[int, int], crop: Crop) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where photo and crop overlap: rows and columns of the photo, and of the crop in native pixels."""
-    top, left = (min(max(0, edge), side) for edge, side in ((crop.top, shape[0]), (crop.left, shape[1])))
+def _overlap(shape: tuple[int, int], crop: Crop) -> tuple[slice, slice]:
+    """Rows and columns of the photo of `shape` that lie in the crop; empty ones where none do."""
+    top, left = min(max(0, crop.top), shape[0]), min(max(0, crop.left), shape[1])
     bottom, right = max(top, min(shape[0], crop.top + crop.side)), max(left, min(shape[1], crop.left + crop.side))
-    there = (slice(top, bottom), slice(left, right))
-    here = (slice(top - crop.top, bottom - crop.top), slice(left - crop.left, right - crop.left))
-    return there, here
+    return slice(top, bottom), slice(left, right)
 
 
 def _plane(lab: NDArray[np.float32], skin: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -253,14 +245,14 @@ def _enlarge(
     # As in `draw_level`: holes are filled and other areas left out before the map is enlarged.
     level = np.float32(_LEVEL)
     joined = np.where(piece, np.maximum(probability, level + _ABOVE), np.minimum(probability, level)).astype(np.float32)
-    (rows, columns), (here_rows, here_columns) = _overlap(shape, crop)
+    rows, columns = _overlap(shape, crop)
     step = BORDER_SIDE_PX / crop.side
     # What the network says beyond the photo is nothing: the photo's last row goes on there.
-    joined = joined[np.ix_(_held_inside(here_rows, step), _held_inside(here_columns, step))]
+    joined = joined[np.ix_(_held_inside(rows, crop.top, step), _held_inside(columns, crop.left, step))]
     matrix = np.array(
         [
-            [step, 0, (here_columns.start + 0.5) * step - 0.5],
-            [0, step, (here_rows.start + 0.5) * step - 0.5],
+            [step, 0, (columns.start - crop.left + 0.5) * step - 0.5],
+            [0, step, (rows.start - crop.top + 0.5) * step - 0.5],
         ]
     )
     size = (columns.stop - columns.start, rows.stop - rows.start)
@@ -270,7 +262,7 @@ def _enlarge(
     return drawn
 
 
-def _held_inside(here: slice, step: float) -> NDArray[np.intp]:
-    """For each row of the crop's grid, the nearest one whose centre lies in the photo's part `here`, native pixels."""
-    first, last = int(np.ceil(here.start * step - 0.5)), int(np.floor(here.stop * step - 0.5))
-    return np.clip(np.arange(BORDER_SIDE_PX), min(first, BORDER_SIDE_PX - 1), max(last, first, 0))
+def _held_inside(there: slice, edge: int, step: float) -> NDArray[np.intp]:
+    """For each row of a crop that begins at `edge`, the nearest one whose centre lies in the photo's rows `there`."""
+    first, last = (np.ceil((there.start - edge) * step - 0.5), np.floor((there.stop - edge) * step - 0.5))
+    return np.clip(np.arange(BORDER_SIDE_PX), min(int(first), BORDER_SIDE_PX - 1), max(int(last), int(first), 0))

@@ -74,12 +74,13 @@ class Area:
 
     features: float32 (5,): agreement of the views that differ most (soft Dice), certainty (the Dice to be expected if
     the map's probabilities were right), size, log-odds of presence, share of the map that lies in this area.
-    cut_share: share of the border on the edge of the field of view. softness: logarithm of how much larger the area is
+    field_of_view: bool (h, w). cut_share: share of the border on its edge. softness: logarithm of how much larger the area is
     where the border is drawn as wide as it may be than where it is drawn as narrow, neither with holes.
     """
 
     mask: NDArray[np.bool_]
     features: NDArray[np.float32]
+    field_of_view: NDArray[np.bool_]
     cut_share: float
     softness: float
 
@@ -133,9 +134,8 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing, border: Bor
         return Outline.none("nothing differs from the surrounding skin", confidence)
     cut_share = area.cut_share
     if border is not None and photo.meta.modality == "dermoscopic":
-        inside = field_of_sight(sight)
-        mask = redraw(photo.pixels, mask, sight.outline, inside, border)
-        cut_share = _cut_share(_shrunk(mask, area.mask.shape), inside)
+        mask = redraw(photo.pixels, mask, sight.outline, area.field_of_view, border)
+        cut_share = _cut_share(_shrunk(mask, area.mask.shape), area.field_of_view)
     touches_border = cut_share > CUT_SHARE
     doubt = caveat(overlap, drawing.doubtful_overlap, touches_border)
     # Experts' outlines of clinical photos were not at hand.
@@ -176,8 +176,9 @@ def find_area(sight: Sight, level: float) -> Area | None:
         float(np.clip(sight.presence, -_MAX_LOG_ODDS, _MAX_LOG_ODDS)) / 4,
         4 * float(held[best]) / total - 3,
     ]
-    cut = _cut_share(mask, field_of_sight(sight))
-    return Area(mask, bound(np.asarray(features, dtype=np.float32)), cut, _softness(probability, mask))
+    inside = field_of_sight(sight)
+    told = bound(np.asarray(features, dtype=np.float32))
+    return Area(mask, told, inside, _cut_share(mask, inside), _softness(probability, mask))
 
 
 def _cut_share(mask: NDArray[np.bool_], inside: NDArray[np.bool_]) -> float:

@@ -16,8 +16,6 @@ from longderm.models.residual import Convolution, folded_state
 
 #: What the network is given of each pixel (`longderm.imaging.border`); which of it is the coarse outline's log-odds.
 PLANES, COARSE_PLANE = 8, 6
-#: The input's sides are multiples of this: three halvings.
-BORDER_STRIDE_PX = 8
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class BorderNetwork(nn.Module):
         self.trust = nn.Parameter(torch.ones(1))
 
     def forward(self, planes: Tensor) -> Tensor:
-        """Planes float (B, PLANES, S, S), S a multiple of BORDER_STRIDE_PX -> log-odds of lesion (B, 1, S, S)."""
+        """Planes float (B, PLANES, S, S), S a multiple of 8 -> log-odds of lesion (B, 1, S, S)."""
         levels = [planes]
         for number, down in enumerate(self.down):
             levels.append(down(functional.max_pool2d(levels[-1], 2) if number else levels[-1]))

@@ -4,10 +4,10 @@ that see the lesion, `border.safetensors` of the one that draws its border anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -17,9 +17,8 @@ from longderm.models.border_network import BorderArchitecture, BorderNetwork, fo
 from longderm.models.lesion_network import Architecture, LesionNetwork, fold
 
 WEIGHTS_FILE, BORDER_FILE = "weights.safetensors", "border.safetensors"
-#: What reading raises where files do not fit each other. RuntimeError: keys or shapes differ; the others: a config that
-#: describes no such networks.
-_MISFITS = (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError)
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def write_networks(networks: Sequence[LesionNetwork], folder: Path) -> list[dict[str, Any]]:
@@ -42,28 +41,22 @@ def read_networks(folder: Path) -> list[LesionNetwork]:
 
     Raises RefusedError where weights are missing, damaged or of another architecture than config.json says.
     """
-    from safetensors import SafetensorError
 
-    try:
-        shapes = json.loads((folder / "config.json").read_text())["network"]["architectures"]
-        networks = nn.ModuleList(LesionNetwork(Architecture(**_tuples(shape)), folded=True) for shape in shapes)
-        networks.load_state_dict(_read(folder / WEIGHTS_FILE))
-    except (SafetensorError, *_MISFITS) as error:
-        raise RefusedError(f"{WEIGHTS_FILE} does not fit the release's config; restore the release") from error
+    def build(config: dict[str, Any]) -> nn.ModuleList:
+        shapes = config["network"]["architectures"]
+        return nn.ModuleList(LesionNetwork(Architecture(**_tuples(shape)), folded=True) for shape in shapes)
+
+    networks = _restored(folder, WEIGHTS_FILE, build)
     return [network.eval().to(memory_format=torch.channels_last) for network in networks]  # type: ignore[call-overload]
 
 
 def read_border(folder: Path) -> BorderNetwork:
     """The border network of a release, as `read_networks`; raises RefusedError likewise."""
-    from safetensors import SafetensorError
 
-    try:
-        shape = json.loads((folder / "config.json").read_text())["border"]["architecture"]
-        network = BorderNetwork(BorderArchitecture(**_tuples(shape)), folded=True)
-        network.load_state_dict(_read(folder / BORDER_FILE))
-    except (SafetensorError, *_MISFITS) as error:
-        raise RefusedError(f"{BORDER_FILE} does not fit the release's config; restore the release") from error
-    return network.eval()
+    def build(config: dict[str, Any]) -> BorderNetwork:
+        return BorderNetwork(BorderArchitecture(**_tuples(config["border"]["architecture"])), folded=True)
+
+    return _restored(folder, BORDER_FILE, build).eval()
 
 
 def _write(folded: nn.Module, path: Path) -> None:
@@ -74,10 +67,18 @@ def _write(folded: nn.Module, path: Path) -> None:
     path.chmod(path.stat().st_mode | 0o044)
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def _restored(folder: Path, name: str, build: Callable[[dict[str, Any]], N]) -> N:
+    """What `build` makes of a release's config, with the weights of a file in single precision."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return {name: value.to(torch.float32) for name, value in load_file(path).items()}
+    try:
+        network = build(json.loads((folder / "config.json").read_text()))
+        network.load_state_dict({key: value.to(torch.float32) for key, value in load_file(folder / name).items()})
+    # RuntimeError: keys or shapes differ; the others: a config that describes no such networks.
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RefusedError(f"{name} does not fit the release's config; restore the release") from error
+    return network
 
 
 def _tuples(shape: dict[str, Any]) -> dict[str, Any]:

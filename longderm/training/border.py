@@ -215,7 +215,10 @@ def _stretched(example: BorderExample, rng: np.random.Generator) -> tuple[Cut, N
 
 
 def border_loss(log_odds: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
-    """Cross entropy of the pixels inside of the photo, 1 - Dice, and how far the area's logarithm is off, weighed."""
+    """Cross entropy of the pixels in the field of view, 1 - Dice, and how far the area's logarithm is off, weighed.
+
+    log_odds, truth (shares within the border) and inside: float (B, 1, S, S); a scalar.
+    """
     pixels = functional.binary_cross_entropy_with_logits(log_odds, truth, reduction="none")
     said, true = torch.sigmoid(log_odds) * inside, truth * inside
     area, true_area = said.sum(dim=(1, 2, 3)), true.sum(dim=(1, 2, 3))

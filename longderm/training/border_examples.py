@@ -21,7 +21,7 @@ from longderm.threads import one_thread
 from longderm.training.examples import Example
 from longderm.training.visible_border import draw_scene, visible_border
 
-#: Of the simulated photos, the last of so many are held out.
+#: One in so many simulated photos is held out.
 _HELD_ONE_IN = 20
 
 
