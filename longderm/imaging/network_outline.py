@@ -74,8 +74,8 @@ class Area:
 
     features: float32 (5,): agreement of the views that differ most (soft Dice), certainty (the Dice to be expected if
     the map's probabilities were right), size, log-odds of presence, share of the map that lies in this area.
-    field_of_view: bool (h, w). cut_share: share of the border on its edge. softness: logarithm of how much larger the area is
-    where the border is drawn as wide as it may be than where it is drawn as narrow, neither with holes.
+    field_of_view: bool (h, w). cut_share: share of the border on its edge. softness: logarithm of how much larger the
+    area is where the border is drawn as wide as it may be than where it is drawn as narrow, neither with holes.
     """
 
     mask: NDArray[np.bool_]
