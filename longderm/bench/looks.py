@@ -1,17 +1,18 @@
-"""Skin tone, area and asymmetry of simulated lesions against the simulator's truth, and the time that a photo takes.
+"""Skin tone, area and asymmetry of simulated lesions against what is true of them, and the time that a photo takes.
 
-Every kind of lesion is drawn equally often, up to two years into its course. Their asymmetries spread less than those
-of experts' outlines (0.03 to 0.13 from the 5th to the 95th percentile over 145 train photos of ISIC 2018 that hold all
-of the lesion), so that their ranks are harder to tell. What counts as true:
+Every kind of lesion is drawn equally often, up to two years into its course, with borders so rough that their
+asymmetries spread as those of experts' outlines do (0.03 to 0.13 from the 5th to the 95th percentile over 145 train
+photos of ISIC 2018 that hold all of the lesion). What counts as true:
 
-- area: the rendered mask, whose area is what the lesion's course says. Beside it, the visible border
-  (`longderm.training.visible_border`): where experts draw on real photos. Border networks are taught on such, of other
-  lesions;
+- area: that within the visible border (`longderm.training.visible_border`): where experts draw on real photos. Border
+  networks are taught on such, of other lesions. Beside it, that of the rendered mask, which is what the lesion's course
+  says: it keeps an area, whether or not its edge can be seen;
 - skin tone (ITA): the same scene, in the same light, by the same camera, with nothing lying on it, in the ring of the
   true mask. That is the angle of the photo as rendered in sRGB under D65, which `skin_tone` measures. The skin's own
   angle (its reflectance under D65, without light and camera) cannot be told from one photo: the distance to it is
   reported, and how often `ita_error_deg` covers it;
-- asymmetry of shape: the true mask folded pixel by pixel about axes through its centre, by other code than is measured;
+- asymmetry of shape: the mask folded pixel by pixel about axes through its centre, by other code than is measured; the
+  rendered one, and the one within the visible border;
 - asymmetry of colour: the same measure, of the true mask in the photo with nothing lying on the skin.
 
 Tone and asymmetry are read within the true mask, and within the one that `segment` draws. Intervals are 95%, from

@@ -88,10 +88,11 @@ def train_border(
 
     release: a segmentation release whose networks draw the coarse outlines. `out` gets the examples (once all are
     gathered, which takes about as long as the training), the checkpoint, the log and, at the end, `segmentation`: that
-    release with the border network in it, and without an `area_error`, which was fitted to other borders. With a card
-    and figures, and its hashes written again, it is complete. Raises SourceNotFoundError for a folder of another
+    release with the border network in it, and the error of its areas fitted to these borders. With a card and figures,
+    and its hashes written again, it is complete. Raises SourceNotFoundError for a folder of another
     layout, UsageError where `out` holds a run of other settings or another release, or the release cannot be taught.
     """
+    from longderm.training.calibrate import refit_area_error
     from longderm.training.examples import hold_out, read_examples
     from longderm.training.start import prepare_run, progress_bar
 
@@ -117,8 +118,10 @@ def train_border(
         examples = read_border_examples(settings.examples, path)
         say("training", 0)
         network = train_network(examples, settings, out, chosen, threads != 1, advance)
-    with new_release(target) as part:
-        _write_release(release, network.cpu(), settings, part)
+        say("fitting the error of areas", 0)
+        with new_release(target) as part:
+            _write_release(release, network.cpu(), settings, part)
+            refit_area_error(part, folder)
     return {"out": str(out), "release": str(target)}
 
 
@@ -268,6 +271,5 @@ def _is_made(folder: Path, settings: BorderSettings) -> bool:
 def _write_release(release: Release, network: BorderNetwork, settings: BorderSettings, folder: Path) -> None:
     shutil.copy(release.folder / WEIGHTS_FILE, folder)
     border = {"architecture": write_border(network, folder), "training": asdict(settings)}
-    drawing = {name: value for name, value in release.config["drawing"].items() if name != "area_error"}
-    config = release.config | {"border": border, "drawing": drawing}
+    config = release.config | {"border": border}
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")

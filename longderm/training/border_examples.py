@@ -23,6 +23,8 @@ from longderm.training.visible_border import draw_scene, visible_border
 
 #: One in so many simulated photos is held out.
 _HELD_ONE_IN = 20
+#: Simulated borders are from smoother than the simulator's own to rougher than most of experts' outlines.
+_ROUGHNESS = (0.8, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ def real_border(example: Example, release: Release) -> BorderExample | None:
 
 def simulated_border(seed: int, number: int, release: Release) -> BorderExample | None:
     """The simulated photo `number` of a seed with its visible border; None where the release finds no lesion."""
-    drawn = draw_scene(seed, number)
+    drawn = draw_scene(seed, number, float(np.random.default_rng([seed, number, 73]).uniform(*_ROUGHNESS)))
     found = _border_example(Photo.from_array(drawn.pixels), visible_border(drawn), release)
     return replace(found, simulated=True) if found is not None else None
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.errors import StageError
+from longderm.imaging.border import redraw
 from longderm.imaging.fit import dice, lesion_free_tiles, shrink_mask, vary
 from longderm.imaging.network_outline import Area, find_area
+from longderm.imaging.outline import draw_level
 from longderm.imaging.quadratic import fit_linear
 from longderm.imaging.sight import Sight, look, squash
+from longderm.models.border_network import BorderNetwork
 from longderm.models.lesion_network import LesionNetwork
 from longderm.training.examples import Example, hold_out, read_examples, read_train_rows
 from longderm.training.logistic import fit_calibration
@@ -65,18 +68,27 @@ def calibrate(
 def refit_area_error(release: Path, folder: Path) -> dict[str, float]:
     """Fit the "area_error" of a release folder's config.json, from the ISIC-layout folder of its training.
 
-    By the photos that were held out of it; all else stays as it is. Cards, figures and hashes are not touched. Raises
-    SourceNotFoundError for a folder of another layout, RefusedError where the weights do not fit the config.
+    By the photos that were held out of it, their borders drawn as the release draws them; all else stays as it is.
+    Cards, figures and hashes are not touched. Raises SourceNotFoundError for a folder of another layout, RefusedError
+    where the weights do not fit the config.
     """
-    from longderm.models.weights import read_networks
+    from longderm.models.weights import read_border, read_networks
 
     path = release / "config.json"
     config: dict[str, Any] = json.loads(path.read_text())
     drawing, training = config["drawing"], config["training"]
     _, names = hold_out(read_train_rows(folder), training["held_share"], training["seed"])
-    held = read_examples(folder, names)
-    whole, crops = _see_held(read_networks(release), held, config["network"]["side_px"], training["seed"])
-    fitted = drawing["area_error"] = _fit_area_error(_drawn(whole + crops, drawing["level"]))
+    networks = read_networks(release)
+    border = read_border(release) if "border" in config else None
+    drawn = []
+    for pixels, mask in _views_of(read_examples(folder, names), training["seed"]):
+        seen = _see(networks, pixels, mask, config["network"]["side_px"])
+        area = find_area(seen.sight, drawing["level"])
+        if area is not None and border is not None:
+            area = _with_border(area, seen.sight, pixels, drawing, border)
+        if area is not None:
+            drawn.append((area, seen.mask))
+    fitted = drawing["area_error"] = _fit_area_error(drawn)
     path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     return fitted
 
@@ -112,6 +124,15 @@ def _drawn(views: list[Seen], level: float) -> list[tuple[Area, NDArray[np.bool_
     return drawn
 
 
+def _with_border(
+    area: Area, sight: Sight, pixels: NDArray[np.uint8], drawing: dict[str, Any], border: BorderNetwork
+) -> Area:
+    """The area with its border drawn anew, on the same grid."""
+    coarse = draw_level(sight.outline, drawing["level"], area.mask, sight.photo_shape)
+    drawn = redraw(pixels, coarse, sight.outline, area.field_of_view, border)
+    return replace(area, mask=shrink_mask(drawn, (area.mask.shape[0], area.mask.shape[1])))
+
+
 def _is_shown(mask: NDArray[np.bool_]) -> bool:
     return _MIN_SHOWN < float(mask.mean()) < _MAX_SHOWN
 
@@ -134,13 +155,17 @@ def _see_held(
     networks: Sequence[LesionNetwork], held: list[Example], side_px: int, seed: int
 ) -> tuple[list[Seen], list[Seen]]:
     """The photos held out as they are, and crops of them."""
-    whole = [_see(networks, example.fine, example.mask > 127, side_px) for example in held]
-    crops = [
-        _see(networks, *vary(example.fine, example.mask > 127, np.random.default_rng([seed, index, crop])), side_px)
-        for index, example in enumerate(held)
-        for crop in range(_CROPS)
-    ]
-    return whole, crops
+    seen = [_see(networks, pixels, mask, side_px) for pixels, mask in _views_of(held, seed)]
+    return seen[: len(held)], seen[len(held) :]
+
+
+def _views_of(held: list[Example], seed: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+    """Photos with their masks as they are, all of them, and then crops of each."""
+    for example in held:
+        yield example.fine, example.mask > 127
+    for index, example in enumerate(held):
+        for crop in range(_CROPS):
+            yield vary(example.fine, example.mask > 127, np.random.default_rng([seed, index, crop]))
 
 
 def _see(networks: Sequence[LesionNetwork], pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side_px: int) -> Seen:

@@ -76,7 +76,7 @@ def test_where_the_network_sees_nothing_the_outline_stays():
     assert np.array_equal(redraw(pixels, mask, coarse(mask), EVERYWHERE, Says(nothing)), mask)
 
 
-@pytest.mark.parametrize(("centre", "radius"), [((8, 8), 30), ((64, 64), 2)])
+@pytest.mark.parametrize(("centre", "radius"), [((8, 8), 30), ((64, 64), 2), ((64, 64), 22), ((64, 64), 55)])
 def test_another_lesion_than_that_of_the_outline_is_never_drawn(centre, radius):
     pixels, mask = paint((256, 256), (128, 128), 60, 40.0, seed=3)
     answer = np.full((BORDER_SIDE_PX, BORDER_SIDE_PX), -5.0)
@@ -97,7 +97,7 @@ def test_a_lesion_that_the_photo_cuts_reaches_its_edge(shape):
 
 
 def test_a_dark_rim_is_no_skin_and_never_lesion():
-    pixels, mask = paint((300, 300), (150, 150), 60, 40.0, seed=3)
+    pixels, mask = paint((300, 300), (150, 150), 80, 40.0, seed=3)
     rows, columns = np.mgrid[:300, :300]
     seen = np.hypot(rows - 150, columns - 150) < 100
     pixels[~seen] = 3
@@ -107,7 +107,7 @@ def test_a_dark_rim_is_no_skin_and_never_lesion():
     assert np.abs(np.median(skin, axis=1)).max() < 0.1, "the skin is told from itself"
     everything = np.full((BORDER_SIDE_PX, BORDER_SIDE_PX), 5.0)
     drawn = redraw(pixels, mask, coarse(mask), field, Says(everything))
-    assert (drawn & (np.hypot(rows - 150, columns - 150) > 106)).sum() == 0
+    assert (drawn & (np.hypot(rows - 150, columns - 150) > 106)).sum() == 0 < (drawn & ~mask).sum()
 
 
 def test_a_lesion_of_a_large_photo_is_cut_as_one_of_a_small_photo():

@@ -121,11 +121,13 @@ def test_a_run_ends_as_a_release_that_draws_by_the_network(isic_folder, base, tm
     assert made["release"] == str(folder) and problems_of(folder) == []
     config = json.loads((folder / "config.json").read_text())
     assert config["border"]["training"]["release"] == base.name
+    assert config["drawing"].pop("area_error") != base.config["drawing"]["area_error"], "fitted to other borders"
     drawing = {name: value for name, value in base.config["drawing"].items() if name != "area_error"}
     assert {key: value for key, value in config.items() if key != "border"} == base.config | {"drawing": drawing}
+    config = json.loads((folder / "config.json").read_text())
     release = Release("segmentation", "new", config, "x", folder)
     drawn = segment(examples_photo(isic_folder), release)
-    assert drawn.found and drawn.area_error is None
+    assert drawn.found and drawn.area_error is not None
     (folder / "card.md").write_text("# a card")
     train_border(isic_folder, tmp_path / "out", base, settings, "cpu", 1, progress=False)
     assert (folder / "card.md").is_file(), "a run that has ended is not run again"

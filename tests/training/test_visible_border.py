@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from longderm.imaging.colour import srgb_to_lab
 from longderm.imaging.fit import dice
 from longderm.training.examples import make_example
-from longderm.training.visible_border import above_level, draw_scene, fit_reader_level, visible_border
+from longderm.training.visible_border import ReaderLine, draw_scene, fit_reader_line, line_around, visible_border
 
 
 def number_of(kind):
@@ -37,26 +38,51 @@ def test_scar_like_skin_in_a_lesion_is_part_of_it():
     assert np.array_equal(whole, regressed)
 
 
+def test_a_rougher_scene_is_the_same_lesion_with_another_border():
+    smooth, rough = (draw_scene(4, number_of("melanoma_in_situ"), roughness) for roughness in (1.0, 2.0))
+    assert smooth.state == rough.state
+    assert rough.mask.sum() == pytest.approx(smooth.mask.sum(), rel=0.05)
+    assert length(rough.mask) > 1.1 * length(smooth.mask)
+
+
+def length(mask):
+    return cv2.arcLength(max(cv2.findContours(mask.astype(np.uint8), 0, 1)[0], key=len), True)
+
+
+def test_darker_lesions_have_a_line_of_more_contrast_but_less_than_in_proportion():
+    line = ReaderLine(contrast=6.0, power=0.5)
+    assert line.threshold(20.0) == pytest.approx(6.0)
+    assert line.threshold(80.0) == pytest.approx(12.0)
+    assert line.threshold(-1.0) == 0.0
+
+
 def test_the_line_holds_the_largest_piece_without_holes():
-    contrast, mask = np.zeros((60, 60), np.float32), np.zeros((60, 60), bool)
+    contrast = np.zeros((60, 60), np.float32)
     cv2.circle(contrast, (25, 25), 15, 20.0, -1)
     cv2.circle(contrast, (25, 25), 4, 1.0, -1)
     cv2.circle(contrast, (52, 52), 4, 20.0, -1)
-    mask[12:38, 12:38] = True
-    seen = above_level(contrast, mask, 0.5)
+    seen = line_around(contrast, 10.0)
     assert seen[25, 25] and not seen[52, 52] and seen[25, 12]
-    assert not above_level(np.zeros((60, 60), np.float32), mask, 0.5).any()
+    assert not line_around(np.zeros((60, 60), np.float32), 10.0).any()
 
 
-@pytest.mark.parametrize("level", [0.3, 0.5, 0.7])
-def test_the_level_at_which_outlines_were_drawn_is_found(level):
+@pytest.mark.parametrize("power", [0.4, 1.0])
+def test_the_line_by_which_outlines_were_drawn_is_found(power):
+    line = ReaderLine(contrast=8.0, power=power)
     rows, columns = np.mgrid[:300, :300]
     examples = []
-    for number in range(12):
-        radius = 70 + 2 * number
-        share = 1 / (1 + np.exp((np.hypot(rows - 150, columns - 150) - radius) / 2.5))
-        pixels = np.round(np.array([210, 170, 150]) - share[..., None] * np.array([90, 80, 70])).astype(np.uint8)
-        examples.append(make_example(str(number), pixels, share > level, None, 1.0))
-    found, left = fit_reader_level(examples)
-    assert found == pytest.approx(level, abs=0.1)
+    for number in range(24):
+        depth = 70 + 2 * (number % 12) - np.hypot(rows - 150, columns - 150)
+        share = 1 / (1 + np.exp(-depth / 8))
+        pixels = np.round(np.array([210, 170, 150]) - share[..., None] * (20.0 + 4 * number)).astype(np.uint8)
+        examples.append(make_example(str(number), pixels, outlined(pixels, depth > 0, line), None, 1.0))
+    found, left = fit_reader_line(examples)
+    assert found.power == pytest.approx(power, abs=0.21)
+    assert found.contrast == pytest.approx(line.contrast, rel=0.1)
     assert left < 0.02
+
+
+def outlined(pixels, within, line):
+    lab = srgb_to_lab(pixels)
+    contrast = np.linalg.norm(lab - lab[5, 5], axis=2)
+    return contrast > line.threshold(float(np.median(contrast[within])))
