@@ -116,7 +116,7 @@ def _read_area_error(stated: object) -> AreaError:
 def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing, border: BorderNetwork | None = None) -> Outline:
     """Draw the largest area of a sight at the photo's full size, if it is a lesion whose border can be told.
 
-    border: draws the border anew in dermoscopic photos; without one, it is the area's level line.
+    border: draws the border anew in dermoscopic photos (`sure_border`); without one, it is the area's level line.
     """
     area = find_area(sight, drawing.level)
     if area is None:
@@ -129,12 +129,12 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing, border: Bor
         return Outline.none("the border of what differs from the skin cannot be told", confidence)
     if photo.meta.modality == "clinical" and area.cut_share > drawing.clinical_max_cut_share:
         return Outline.none("what differs from the skin runs out of the photo", confidence)
-    mask = draw_level(sight.outline, drawing.level, area.mask, photo.shape)
+    border = sure_border(border, overlap, drawing) if photo.meta.modality == "dermoscopic" else None
+    mask = draw_area(photo.pixels, sight, area, drawing.level, border)
     if not mask.any():
         return Outline.none("nothing differs from the surrounding skin", confidence)
     cut_share = area.cut_share
-    if border is not None and photo.meta.modality == "dermoscopic":
-        mask = redraw(photo.pixels, mask, sight.outline, area.field_of_view, border)
+    if border is not None:
         cut_share = _cut_share(_shrunk(mask, area.mask.shape), area.field_of_view)
     touches_border = cut_share > CUT_SHARE
     doubt = caveat(overlap, drawing.doubtful_overlap, touches_border)
@@ -142,6 +142,22 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing, border: Bor
     stating = drawing.area_error if photo.meta.modality == "dermoscopic" else None
     error = stating(area.softness) if stating is not None else None
     return Outline(mask, confidence, doubt, touches_border, error)
+
+
+def sure_border(border: BorderNetwork | None, overlap: float, drawing: Drawing) -> BorderNetwork | None:
+    """The network that draws an outline's border, or None where the outline is doubtful: it corrects the border of what
+    is known to be the lesion."""
+    return border if overlap >= drawing.doubtful_overlap else None
+
+
+def draw_area(
+    pixels: NDArray[np.uint8], sight: Sight, area: Area, level: float, border: BorderNetwork | None
+) -> NDArray[np.bool_]:
+    """The area as a mask of the photo uint8 (H, W, 3), bool (H, W): within its level line, or as `border` draws it."""
+    mask = draw_level(sight.outline, level, area.mask, sight.photo_shape)
+    if border is None or not mask.any():
+        return mask
+    return redraw(pixels, mask, sight.outline, area.field_of_view, border)
 
 
 def judge(sight: Sight, area: Area, drawing: Drawing) -> tuple[float, float]:

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longderm.errors import StageError
-from longderm.imaging.border import redraw
 from longderm.imaging.fit import dice, lesion_free_tiles, shrink_mask, vary
-from longderm.imaging.network_outline import Area, find_area
-from longderm.imaging.outline import draw_level
+from longderm.imaging.network_outline import Area, Drawing, draw_area, find_area, judge, read_drawing, sure_border
 from longderm.imaging.quadratic import fit_linear
 from longderm.imaging.sight import Sight, look, squash
 from longderm.models.border_network import BorderNetwork
@@ -33,6 +31,9 @@ _MIN_SHOWN, _MAX_SHOWN = 0.004, 0.95
 #: The share of areas that lie within their stated error, and the powers of softness that are tried for it.
 _COVERED = 0.9
 _POWERS = tuple(round(0.05 * step, 2) for step in range(31))
+#: Of the photos held out, at most this share is passed over: a faint lesion that looks less like one than spots of skin
+#: do cannot be kept without drawing those.
+_PASSED_OVER = 0.01
 #: Settings that are chosen, not fitted. An outline expected to overlap less than a fifth helps nobody; below 0.6, a
 #: reader should look twice; in clinical photos, shadows and folds at the edge are no lesions.
 _CHOSEN = {"min_overlap": 0.2, "doubtful_overlap": 0.6, "clinical_max_cut_share": 0.1}
@@ -85,7 +86,7 @@ def refit_area_error(release: Path, folder: Path) -> dict[str, float]:
         seen = _see(networks, pixels, mask, config["network"]["side_px"])
         area = find_area(seen.sight, drawing["level"])
         if area is not None and border is not None:
-            area = _with_border(area, seen.sight, pixels, drawing, border)
+            area = _with_border(area, seen.sight, pixels, read_drawing(config), border)
         if area is not None:
             drawn.append((area, seen.mask))
     fitted = drawing["area_error"] = _fit_area_error(drawn)
@@ -102,18 +103,28 @@ def _fit_drawing(whole: list[Seen], views: list[Seen], bare: list[Seen]) -> dict
     lesions = np.array([seen.sight.presence for seen in views if _is_shown(seen.mask)])
     skin = np.array([seen.sight.presence for seen in bare])
     slope, offset = fit_calibration(np.concatenate([lesions, skin]), np.arange(len(lesions) + len(skin)) < len(lesions))
-    # No photo held out may be passed over: of so few, even one would be too many, and to pass over a lesion is worse
-    # than to draw a spot of skin.
-    lowest = min(seen.sight.presence for seen in whole)
+    presence = least_presence([seen.sight.presence for seen in whole])
     return {
         "level": level,
         "overlap_weights": overlap_weights,
         "area_error": _fit_area_error(drawn),
         "presence_slope": round(slope, 4),
         "presence_offset": round(offset, 4),
-        "min_presence": float(np.floor(1e4 / (1 + np.exp(-(slope * lowest + offset)))) / 1e4),
+        "min_presence": float(np.floor(1e4 / (1 + np.exp(-(slope * presence + offset)))) / 1e4),
         **_CHOSEN,
     }
+
+
+def least_presence(lesions: Sequence[float]) -> float:
+    """Log-odds of presence below which nothing is drawn, from those of photos that all show a lesion.
+
+    One in a hundred of them may lie below it. It lies midway between what is passed over and what is kept, where other
+    photos are least likely to fall on its wrong side; where so few are held out that none may be passed over, it is the
+    lowest.
+    """
+    ordered = np.sort(np.asarray(lesions, np.float64))
+    passed_over = int(_PASSED_OVER * ordered.size)
+    return float(ordered[max(0, passed_over - 1) : passed_over + 1].mean())
 
 
 def _drawn(views: list[Seen], level: float) -> list[tuple[Area, NDArray[np.bool_]]]:
@@ -124,13 +135,11 @@ def _drawn(views: list[Seen], level: float) -> list[tuple[Area, NDArray[np.bool_
     return drawn
 
 
-def _with_border(
-    area: Area, sight: Sight, pixels: NDArray[np.uint8], drawing: dict[str, Any], border: BorderNetwork
-) -> Area:
-    """The area with its border drawn anew, on the same grid."""
-    coarse = draw_level(sight.outline, drawing["level"], area.mask, sight.photo_shape)
-    drawn = redraw(pixels, coarse, sight.outline, area.field_of_view, border)
-    return replace(area, mask=shrink_mask(drawn, (area.mask.shape[0], area.mask.shape[1])))
+def _with_border(area: Area, sight: Sight, pixels: NDArray[np.uint8], drawing: Drawing, border: BorderNetwork) -> Area:
+    """The area as the release draws it with its border network, on the same grid."""
+    sure = sure_border(border, judge(sight, area, drawing)[0], drawing)
+    mask = draw_area(pixels, sight, area, drawing.level, sure)
+    return replace(area, mask=shrink_mask(mask, (area.mask.shape[0], area.mask.shape[1])))
 
 
 def _is_shown(mask: NDArray[np.bool_]) -> bool:

@@ -144,6 +144,13 @@ def test_a_border_network_draws_the_border_of_dermoscopic_photos_alone():
     assert np.array_equal(one.mask, other.mask)
 
 
+def test_a_doubtful_outline_keeps_its_border():
+    doubtful = sight_of(disc(), disc(0.57))
+    plain, drawn = (outline_by_network(photo(), doubtful, DRAWING, border) for border in (None, Wider(2.0)))
+    assert plain.reason == "the border is doubtful"
+    assert np.array_equal(plain.mask, drawn.mask)
+
+
 def test_whether_the_edge_cuts_the_lesion_is_told_of_the_border_that_is_drawn():
     near = sight_of(disc(0.24, 0.5))
     assert not outline_by_network(photo(), near, DRAWING).touches_border

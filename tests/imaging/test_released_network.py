@@ -9,6 +9,8 @@ from painted_lesions import draw_hairs, paint, paint_skin
 from longderm.imaging import find_structures, see, segment
 from longderm.models import load_release
 from longderm.photo import Photo
+from longderm.simulate.pigment import LOOKS
+from longderm.training.visible_border import draw_scene, visible_border
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,14 @@ def test_the_same_photo_gives_the_same_answer_on_any_number_of_threads(release):
         cv2.setNumThreads(before[1])
     np.testing.assert_array_equal(answers[0].mask, answers[1].mask)
     assert answers[0].confidence == answers[1].confidence
+
+
+def test_a_border_that_is_drawn_anew_follows_what_can_be_seen_more_closely():
+    off = {"0.4.0": [], "0.5.0": []}
+    for number in range(len(LOOKS)):
+        scene = draw_scene(3, number)
+        seen = visible_border(scene).sum()
+        for version, errors in off.items():
+            drawn = segment(Photo.from_array(scene.pixels), load_release("segmentation", version))
+            errors.append(abs(float(np.log(drawn.mask.sum() / seen))))
+    assert np.median(off["0.5.0"]) < min(0.03, np.median(off["0.4.0"]))

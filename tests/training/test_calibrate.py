@@ -11,7 +11,7 @@ from longderm.imaging.network_outline import AreaError
 from longderm.imaging.sight import Sight
 from longderm.models.lesion_network import Architecture, LesionNetwork
 from longderm.models.weights import write_networks
-from longderm.training.calibrate import Seen, _drawn, _fit_area_error, refit_area_error
+from longderm.training.calibrate import Seen, _drawn, _fit_area_error, least_presence, refit_area_error
 
 SHAPE = Architecture(widths=(8, 16, 16, 24, 24), blocks=(1, 1, 1, 1), decoder=(8, 8, 16, 16))
 
@@ -54,6 +54,21 @@ def test_nine_of_ten_areas_lie_within_the_error_that_is_fitted():
     assert 0.5 < error.power < 1.2
     off = [abs(np.log(area.mask.sum() / mask.sum())) <= np.log1p(error(area.softness)) for area, mask in found]
     assert np.mean(off) == pytest.approx(0.9, abs=0.02)
+
+
+def test_of_few_photos_held_out_none_is_passed_over():
+    assert least_presence([3.0, 0.5, 2.0]) == 0.5
+    assert least_presence(np.arange(99)) == 0.0
+
+
+def test_one_in_a_hundred_faint_lesions_may_be_passed_over_and_no_more():
+    rng = np.random.default_rng(3)
+    for count in (100, 199, 200, 450):
+        lesions = rng.normal(4, 1.5, count)
+        least = least_presence(lesions)
+        assert (lesions < least).sum() == count // 100
+        below, above = lesions[lesions < least].max(), lesions[lesions >= least].min()
+        assert least == pytest.approx((below + above) / 2), "as far from what is kept as from what is not"
 
 
 def test_a_folder_of_another_layout_is_told(release):
