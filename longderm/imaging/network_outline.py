@@ -13,6 +13,7 @@ from longderm.imaging.artefacts import find_field_of_view
 from longderm.imaging.border import redraw
 from longderm.imaging.candidates import fill_holes
 from longderm.imaging.features import bound
+from longderm.imaging.fit import shrink_mask
 from longderm.imaging.outline import CUT_SHARE, Outline, caveat, draw_level, share_at_edge
 from longderm.imaging.quadratic import QuadraticScore
 from longderm.imaging.sight import Sight
@@ -135,7 +136,7 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing, border: Bor
         return Outline.none("nothing differs from the surrounding skin", confidence)
     cut_share = area.cut_share
     if border is not None:
-        cut_share = _cut_share(_shrunk(mask, area.mask.shape), area.field_of_view)
+        cut_share = _cut_share(shrink_mask(mask, (area.mask.shape[0], area.mask.shape[1])), area.field_of_view)
     touches_border = cut_share > CUT_SHARE
     doubt = caveat(overlap, drawing.doubtful_overlap, touches_border)
     # Experts' outlines of clinical photos were not at hand.
@@ -203,14 +204,6 @@ def _cut_share(mask: NDArray[np.bool_], inside: NDArray[np.bool_]) -> float:
 
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return round(share_at_edge(max(contours, key=len)[:, 0, :], inside), 4) if contours else 0.0
-
-
-def _shrunk(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask on another grid: True where at least half of the area is."""
-    import cv2
-
-    share = cv2.resize(mask.astype(np.uint8) * np.uint8(255), (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-    return np.asarray(share > 127)
 
 
 def _softness(probability: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:

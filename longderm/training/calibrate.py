@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,16 +80,15 @@ def refit_area_error(release: Path, folder: Path) -> dict[str, float]:
     config: dict[str, Any] = json.loads(path.read_text())
     drawing, training = config["drawing"], config["training"]
     _, names = hold_out(read_train_rows(folder), training["held_share"], training["seed"])
-    networks = read_networks(release)
-    border = read_border(release) if "border" in config else None
+    networks, border = read_networks(release), read_border(release) if "border" in config else None
+    redrawn = partial(_with_border, drawing=read_drawing(config), border=border) if border is not None else None
     drawn = []
     for pixels, mask in _views_of(read_examples(folder, names), training["seed"]):
         seen = _see(networks, pixels, mask, config["network"]["side_px"])
         area = find_area(seen.sight, drawing["level"])
-        if area is not None and border is not None:
-            area = _with_border(area, seen.sight, pixels, read_drawing(config), border)
         if area is not None:
-            drawn.append((area, seen.mask))
+            drawn.append((redrawn(area, seen.sight, pixels) if redrawn is not None else area, seen.mask))
+    _require_shown(drawn)
     fitted = drawing["area_error"] = _fit_area_error(drawn)
     path.write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     return fitted
@@ -130,9 +130,13 @@ def least_presence(lesions: Sequence[float]) -> float:
 def _drawn(views: list[Seen], level: float) -> list[tuple[Area, NDArray[np.bool_]]]:
     areas = [(find_area(seen.sight, level), seen.mask) for seen in views]
     drawn = [(area, mask) for area, mask in areas if area is not None]
+    _require_shown(drawn)
+    return drawn
+
+
+def _require_shown(drawn: list[tuple[Area, NDArray[np.bool_]]]) -> None:
     if not any(_is_shown(mask) for _, mask in drawn):
         raise StageError("the networks draw nothing on the photos held out; train them for more passes")
-    return drawn
 
 
 def _with_border(area: Area, sight: Sight, pixels: NDArray[np.uint8], drawing: Drawing, border: BorderNetwork) -> Area:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from longderm.errors import SourceNotFoundError
+from longderm.errors import SourceNotFoundError, StageError
 from longderm.imaging.network_outline import AreaError
 from longderm.imaging.sight import Sight
 from longderm.models.lesion_network import Architecture, LesionNetwork
@@ -69,6 +69,14 @@ def test_one_in_a_hundred_faint_lesions_may_be_passed_over_and_no_more():
         assert (lesions < least).sum() == count // 100
         below, above = lesions[lesions < least].max(), lesions[lesions >= least].min()
         assert least == pytest.approx((below + above) / 2), "as far from what is kept as from what is not"
+
+
+def test_networks_that_draw_nothing_are_told(release, isic_folder):
+    config = json.loads((release / "config.json").read_text())
+    config["drawing"]["level"] = 1.1
+    (release / "config.json").write_text(json.dumps(config))
+    with pytest.raises(StageError, match="draw nothing"):
+        refit_area_error(release, isic_folder)
 
 
 def test_a_folder_of_another_layout_is_told(release):
