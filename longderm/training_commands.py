@@ -82,7 +82,7 @@ def border(
     passes
         How often each photo is seen.
     simulated
-        Simulated photos beside the real ones.
+        Simulated lesions of all kinds beside the real ones; half as many more are of kinds that are hard to outline.
     seed
         The same seed gives the same weights on the same kind of machine.
     device

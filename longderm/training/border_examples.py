@@ -25,6 +25,17 @@ from longderm.training.visible_border import draw_scene, visible_border
 _HELD_ONE_IN = 20
 #: Simulated borders are from smoother than the simulator's own to rougher than most of experts' outlines.
 _ROUGHNESS = (0.8, 2.0)
+#: Kinds whose borders are drawn worst (pale, soft, on inflamed skin, with cysts or scar-like skin at the edge), and how
+#: many more of them are simulated for each photo of all kinds.
+_HARD_KINDS = (
+    "dermal_nevus",
+    "dysplastic_nevus",
+    "irritated_nevus",
+    "melanoma_in_situ",
+    "melanoma_invasive",
+    "seborrhoeic_keratosis",
+)
+_HARD_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +56,21 @@ def real_border(example: Example, release: Release) -> BorderExample | None:
     return _border_example(Photo.from_array(example.fine), example.mask > 127, release)
 
 
-def simulated_border(seed: int, number: int, release: Release) -> BorderExample | None:
-    """The simulated photo `number` of a seed with its visible border; None where the release finds no lesion."""
-    drawn = draw_scene(seed, number, float(np.random.default_rng([seed, number, 73]).uniform(*_ROUGHNESS)))
+def simulated_border(
+    seed: int, number: int, release: Release, kinds: Sequence[str] | None = None
+) -> BorderExample | None:
+    """The simulated photo `number` of a seed with its visible border; None where the release finds no lesion.
+
+    kinds: of the lesions, in turn; all if None.
+    """
+    drawn = draw_scene(seed, number, float(np.random.default_rng([seed, number, 73]).uniform(*_ROUGHNESS)), kinds)
     found = _border_example(Photo.from_array(drawn.pixels), visible_border(drawn), release)
     return replace(found, simulated=True) if found is not None else None
+
+
+def with_hard_kinds(simulated: int) -> int:
+    """How many photos are simulated in all, where `simulated` are of all kinds."""
+    return simulated + int(_HARD_SHARE * simulated)
 
 
 def gather(
@@ -60,14 +81,18 @@ def gather(
     release: Release,
     progress: Callable[[], None] = lambda: None,
 ) -> list[BorderExample]:
-    """An example of each photo, held out ones too, and of so many simulated ones, where the release finds a lesion."""
+    """An example of each photo, held out ones too, and of so many simulated ones of all kinds and, beside them, of the
+    hard ones (`with_hard_kinds`), where the release finds a lesion."""
     found = []
     for number, example in enumerate([*photos, *held]):
         taken = real_border(example, release)
         found.append(replace(taken, held=number >= len(photos)) if taken is not None else None)
         progress()
-    for number in range(simulated):
-        taken = simulated_border(seed, number, release)
+    for number in range(with_hard_kinds(simulated)):
+        if number < simulated:
+            taken = simulated_border(seed, number, release)
+        else:
+            taken = simulated_border(seed + 1, number - simulated, release, _HARD_KINDS)
         last = number % _HELD_ONE_IN == _HELD_ONE_IN - 1
         found.append(replace(taken, held=last) if taken is not None else None)
         progress()

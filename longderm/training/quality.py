@@ -35,22 +35,27 @@ def fit_error_model(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Config of an `ErrorModel` from badness (N, n) by n `ramps`, realised errors (N,) and `series` (S, L): rows of one
-    photo that get worse step by step. Seeded; the same on every machine up to the last digits, which are rounded away.
+    photo that get worse step by step, from the photo as it is. Seeded; the same on every machine up to the last digits,
+    which are rounded away.
     """
     x, y = (torch.tensor(part, dtype=torch.float32) for part in (badness, errors))
-    nets = [_fit(x, y, torch.tensor(series), ramps, seed * _NETWORKS + number) for number in range(_NETWORKS)]
+    steps = torch.tensor(series)
+    nets = [_fit(x, y, steps, ramps, seed * _NETWORKS + number) for number in range(_NETWORKS)]
     return _config(nets)
 
 
 def _fit(x: Tensor, y: Tensor, steps: Tensor, ramps: Sequence[Ramp], seed: int) -> _Net:
     torch.manual_seed(seed)
     net = _Net(ramps)
+    # A photo as it is moves nothing from itself, whatever it is like: it would teach how copies differ from photos.
+    copies = torch.ones(len(y), dtype=torch.bool)
+    copies[steps[:, 0]] = False
     optimiser = torch.optim.Adam(net.parameters(), lr=_RATE)
     for step in range(_STEPS):
         for group in optimiser.param_groups:
             group["lr"] = _RATE * (1 - step / _STEPS)
         expected = net(x)
-        misses = (expected.clamp(min=_LEAST_ERROR).sqrt() - y.clamp(min=_LEAST_ERROR).sqrt()).square().mean()
+        misses = (expected.clamp(min=_LEAST_ERROR).sqrt() - y.clamp(min=_LEAST_ERROR).sqrt()).square()[copies].mean()
         ladder = expected[steps]
         falls = functional.relu(ladder[:, :-1] - ladder[:, 1:] + _STEP_MARGIN).mean()
         loss = misses + _STEP_WEIGHT * falls + net.pull()

@@ -53,16 +53,18 @@ _MONTHS = 24.0
 _NOT_ITS_BORDER = frozenset({"redness", "regression"})
 
 
-def draw_scene(seed: int, number: int, roughness: float = READER_ROUGHNESS) -> CloseUp:
-    """A simulated close-up photo: every kind of lesion in turn, at a random month of its course.
+def draw_scene(
+    seed: int, number: int, roughness: float = READER_ROUGHNESS, kinds: Sequence[str] | None = None
+) -> CloseUp:
+    """A simulated close-up photo: every one of these kinds of lesion in turn, at a random month of its course.
 
-    roughness: its border is so many times as irregular as the simulator draws it for an archive.
+    roughness: its border is so many times as irregular as the simulator draws it for an archive; kinds: all if None.
     """
     from longderm.simulate.close_up import draw_close_up
     from longderm.simulate.pigment import LOOKS
     from longderm.simulate.render import render
 
-    kinds = sorted(LOOKS)
+    kinds = sorted(LOOKS) if kinds is None else kinds
     month = float(np.random.default_rng([seed, number, 72]).uniform(0, _MONTHS))
     drawn = draw_close_up(seed, number, kind=kinds[number % len(kinds)], month=month)
     history = replace(drawn.history, irregularity=roughness * drawn.history.irregularity)

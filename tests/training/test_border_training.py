@@ -10,7 +10,7 @@ import torch
 
 from longderm.errors import UsageError
 from longderm.imaging.border import border_planes
-from longderm.imaging.segmentation import DEFAULT_VERSION, segment
+from longderm.imaging.segmentation import segment
 from longderm.models import load_release
 from longderm.models.border_network import COARSE_PLANE, BorderNetwork
 from longderm.models.releases import Release, problems_of
@@ -24,14 +24,23 @@ from longderm.training.border import (
     train_border,
     train_network,
 )
-from longderm.training.border_examples import read_border_examples, real_border, save_examples, simulated_border
+from longderm.training.border_examples import (
+    _HARD_KINDS,
+    gather,
+    read_border_examples,
+    real_border,
+    save_examples,
+    simulated_border,
+    with_hard_kinds,
+)
 
 SETTINGS = BorderSettings(passes=2, batch_size=4, simulated=3)
 
 
 @pytest.fixture(scope="module")
 def base():
-    return load_release("segmentation", DEFAULT_VERSION)
+    """The last release whose borders are not drawn anew: one that has such a network is not taught another."""
+    return load_release("segmentation", "0.4.0")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +62,14 @@ def test_simulated_examples_are_the_same_again(base):
     first, second = (simulated_border(5, 1, base) for _ in range(2))
     assert first is not None and second is not None
     assert np.array_equal(first.truth, second.truth) and np.array_equal(first.seen.pixels, second.seen.pixels)
+
+
+def test_beside_lesions_of_all_kinds_more_of_the_hard_kinds_are_simulated(base):
+    assert with_hard_kinds(2) == 3
+    first, second, hard = gather([], [], 2, 5, base)
+    drawn = [simulated_border(5, 0, base), simulated_border(5, 1, base), simulated_border(6, 0, base, _HARD_KINDS)]
+    for example, same in zip((first, second, hard), drawn, strict=True):
+        assert example.simulated and np.array_equal(example.truth, same.truth)
 
 
 def test_examples_are_kept_whole(examples, tmp_path):
@@ -93,10 +110,24 @@ def test_the_loss_is_least_for_the_truth_and_blind_beyond_the_photo():
     right = 20 * truth - 10
     beyond = right.clone()
     beyond[..., 14:] = 10
-    loss = float(border_loss(right, truth, inside))
-    assert loss < 0.01
-    assert float(border_loss(beyond, truth, inside)) == pytest.approx(loss, abs=1e-6)
-    assert float(border_loss(right.roll(2, 3), truth, inside)) > 0.1
+
+    def loss(log_odds):
+        return float(border_loss(log_odds, truth, inside, torch.ones(1)))
+
+    assert loss(right) < 0.01
+    assert loss(beyond) == pytest.approx(loss(right), abs=1e-6)
+    assert loss(right.roll(2, 3)) > 0.1
+
+
+def test_a_lesion_counts_by_its_weight():
+    truth = torch.zeros(2, 1, 16, 16)
+    truth[:, :, 4:12, 4:12] = 1
+    said = torch.cat([20 * truth[:1] - 10, 10 - 20 * truth[1:]])
+
+    def loss(first, second):
+        return float(border_loss(said, truth, torch.ones_like(truth), torch.tensor([first, second])))
+
+    assert loss(1.0, 0.0) < 0.01 < loss(1.0, 0.3) < loss(1.0, 1.0) < loss(0.0, 1.0)
 
 
 def test_a_few_passes_move_borders_towards_the_truth(examples, tmp_path):
@@ -122,6 +153,7 @@ def test_a_run_ends_as_a_release_that_draws_by_the_network(isic_folder, base, tm
     config = json.loads((folder / "config.json").read_text())
     assert config["border"]["training"]["release"] == base.name
     assert config["drawing"].pop("area_error") != base.config["drawing"]["area_error"], "fitted to other borders"
+    assert config["drawing"].pop("closed_px") > 0 and "closed_px" not in base.config["drawing"]
     drawing = {name: value for name, value in base.config["drawing"].items() if name != "area_error"}
     assert {key: value for key, value in config.items() if key != "border"} == base.config | {"drawing": drawing}
     config = json.loads((folder / "config.json").read_text())

@@ -55,3 +55,10 @@ def test_joined_networks_expect_the_mean_of_their_log_odds(ladders):
 
 def test_the_same_rows_give_the_same_model(ladders):
     assert fit_error_model(*ladders) == fit_error_model(*ladders)
+
+
+def test_that_a_photo_moves_nothing_from_itself_teaches_nothing(ladders):
+    signs, errors, series, ramps = ladders
+    other = errors.copy()
+    other[series[:, 0]] = 0.0
+    assert fit_error_model(signs, other, series, ramps) == fit_error_model(*ladders)

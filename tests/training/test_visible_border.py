@@ -17,6 +17,11 @@ def number_of(kind):
     return next(number for number in range(20) if draw_scene(4, number).history.kind == kind)
 
 
+def test_scenes_show_the_kinds_that_are_asked_for_in_turn():
+    kinds = ("solar_lentigo", "angioma")
+    assert [draw_scene(4, number, kinds=kinds).history.kind for number in range(3)] == [*kinds, kinds[0]]
+
+
 def with_course(drawn, **course):
     return replace(drawn, state=replace(drawn.state, course={**drawn.state.course, **course}))
 
