@@ -119,13 +119,11 @@ def redraw(
     outline: NDArray[np.float32],
     field_of_view: NDArray[np.bool_],
     network: BorderNetwork,
-    closed_px: int = 0,
 ) -> NDArray[np.bool_]:
     """The lesion of `mask`, bool (H, W) with a True at least, with its border drawn by the network.
 
-    outline: the probability that the mask was drawn from; field_of_view: bool; each on any grid over the photo.
-    closed_px: bites into the border that are narrower than twice this, in pixels of the crop, are closed. The mask
-    itself comes back where the network sees no lesion there, or one that has too little in common with it.
+    outline: the probability that the mask was drawn from; field_of_view: bool; each on any grid over the photo. The
+    mask itself comes back where the network sees no lesion there, or one that has too little in common with it.
     """
     import torch
 
@@ -134,7 +132,7 @@ def redraw(
     with one_thread(), torch.inference_mode():
         said = torch.sigmoid(network(torch.from_numpy(border_planes(seen)[None])))[0, 0].numpy()
     probability = np.round(said, _DECIMALS).astype(np.float32)
-    piece = _piece(probability, seen.inside > 0.5, cut_mask(mask, crop), closed_px)
+    piece = _piece(probability, seen.inside > 0.5, cut_mask(mask, crop))
     if piece is None:
         return mask
     drawn = _enlarge(probability, piece, mask.shape, crop)
@@ -227,21 +225,17 @@ def _plane(lab: NDArray[np.float32], skin: NDArray[np.bool_]) -> NDArray[np.floa
 
 
 def _piece(
-    probability: NDArray[np.float32], inside: NDArray[np.bool_], mask: NDArray[np.float32], closed_px: int
+    probability: NDArray[np.float32], inside: NDArray[np.bool_], mask: NDArray[np.float32]
 ) -> NDArray[np.bool_] | None:
-    """The connected area above _LEVEL inside of the field of view that has most in common with the mask, without holes
-    and narrow bites, or None."""
+    """The connected area above _LEVEL inside of the field of view that has most in common with the mask, without holes,
+    or None."""
     import cv2
 
     count, labels = cv2.connectedComponents(((probability > _LEVEL) & inside).astype(np.uint8), connectivity=4)
     shared = np.bincount(labels.ravel(), weights=mask.ravel(), minlength=count)
     shared[0] = 0
     best = int(np.argmax(np.round(shared, 3)))
-    if not best:
-        return None
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * closed_px + 1,) * 2)
-    closed = cv2.morphologyEx((labels == best).astype(np.uint8), cv2.MORPH_CLOSE, disc)
-    return fill_holes((closed > 0) & inside)
+    return fill_holes(labels == best) if best else None
 
 
 def _enlarge(

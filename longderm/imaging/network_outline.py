@@ -33,8 +33,6 @@ _WIDE_LEVEL, _NARROW_LEVEL = 0.25, 0.65
 _MIN_SOFTNESS = 0.02
 #: An area that may be off by a factor of four is not known; how much less than that says nothing more.
 MAX_AREA_ERROR = 3.0
-#: Wider bites than twice this, an eighth of the crop, are no bites but the lesion's shape.
-_MOST_CLOSED_PX = 16
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,7 @@ class Drawing:
     level: probability at which the outline lies; overlap: expected Dice from what an area looks like (`Area.features`);
     presence_slope, presence_offset: calibrate the network's log-odds of presence (Platt 1999); min_presence,
     min_overlap: below it, nothing is drawn; doubtful_overlap: below it, the border is called doubtful;
-    clinical_max_cut_share: as in `colour_outline`; area_error: None in releases that do not state it; closed_px: bites
-    that a redrawn border does not follow (`redraw`).
+    clinical_max_cut_share: as in `colour_outline`; area_error: None in releases that do not state it.
     """
 
     level: float
@@ -70,7 +67,6 @@ class Drawing:
     doubtful_overlap: float
     clinical_max_cut_share: float
     area_error: AreaError | None = None
-    closed_px: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +89,7 @@ class Area:
 def read_drawing(config: dict[str, Any]) -> Drawing:
     """The drawing of a release's config.
 
-    Raises KeyError or ValueError for a config of another kind, RefusedError for an error of the area, or bites to be
-    closed, that are none.
+    Raises KeyError or ValueError for a config of another kind, RefusedError for an error of the area that is none.
     """
     drawing = config["drawing"]
     return Drawing(
@@ -107,15 +102,7 @@ def read_drawing(config: dict[str, Any]) -> Drawing:
         doubtful_overlap=float(drawing["doubtful_overlap"]),
         clinical_max_cut_share=float(drawing["clinical_max_cut_share"]),
         area_error=_read_area_error(drawing["area_error"]) if "area_error" in drawing else None,
-        closed_px=_read_closed_px(drawing.get("closed_px", 0)),
     )
-
-
-def _read_closed_px(stated: object) -> int:
-    match stated:
-        case int() as closed_px if 0 <= closed_px <= _MOST_CLOSED_PX:
-            return closed_px
-    raise RefusedError(f"bites are closed up to a whole number of pixels from 0 to {_MOST_CLOSED_PX}, not {stated}")
 
 
 def _read_area_error(stated: object) -> AreaError:
@@ -144,7 +131,7 @@ def outline_by_network(photo: Photo, sight: Sight, drawing: Drawing, border: Bor
     if photo.meta.modality == "clinical" and area.cut_share > drawing.clinical_max_cut_share:
         return Outline.none("what differs from the skin runs out of the photo", confidence)
     border = sure_border(border, overlap, drawing) if photo.meta.modality == "dermoscopic" else None
-    mask = draw_area(photo.pixels, sight, area, drawing, border)
+    mask = draw_area(photo.pixels, sight, area, drawing.level, border)
     if not mask.any():
         return Outline.none("nothing differs from the surrounding skin", confidence)
     cut_share = area.cut_share
@@ -165,13 +152,13 @@ def sure_border(border: BorderNetwork | None, overlap: float, drawing: Drawing) 
 
 
 def draw_area(
-    pixels: NDArray[np.uint8], sight: Sight, area: Area, drawing: Drawing, border: BorderNetwork | None
+    pixels: NDArray[np.uint8], sight: Sight, area: Area, level: float, border: BorderNetwork | None
 ) -> NDArray[np.bool_]:
     """The area as a mask of the photo uint8 (H, W, 3), bool (H, W): within its level line, or as `border` draws it."""
-    mask = draw_level(sight.outline, drawing.level, area.mask, sight.photo_shape)
+    mask = draw_level(sight.outline, level, area.mask, sight.photo_shape)
     if border is None or not mask.any():
         return mask
-    return redraw(pixels, mask, sight.outline, area.field_of_view, border, drawing.closed_px)
+    return redraw(pixels, mask, sight.outline, area.field_of_view, border)
 
 
 def judge(sight: Sight, area: Area, drawing: Drawing) -> tuple[float, float]:

@@ -45,9 +45,6 @@ _STRETCH = 0.3
 _PIXELS, _OVERLAP, _AREA = 2.0, 1.0, 0.3
 #: What an expert's border counts beside a simulated one: experts differ, and a simulated lesion's border is exact.
 _EXPERT_WEIGHT = 0.3
-#: Bites that the border does not follow, in pixels of the crop, where a lesion is about 70 across: white cysts, glare
-#: and hair at the border cut them, and experts draw past them.
-_CLOSED_PX = 6
 #: Added to the seed, for the simulated photos.
 _SIMULATED_SEED = 9303
 
@@ -288,6 +285,5 @@ def _is_made(folder: Path, settings: BorderSettings) -> bool:
 def _write_release(release: Release, network: BorderNetwork, settings: BorderSettings, folder: Path) -> None:
     shutil.copy(release.folder / WEIGHTS_FILE, folder)
     border = {"architecture": write_border(network, folder), "training": asdict(settings)}
-    drawing = release.config["drawing"] | {"closed_px": _CLOSED_PX}
-    config = release.config | {"border": border, "drawing": drawing}
+    config = release.config | {"border": border}
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")

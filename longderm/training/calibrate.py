@@ -142,7 +142,7 @@ def _require_shown(drawn: list[tuple[Area, NDArray[np.bool_]]]) -> None:
 def _with_border(area: Area, sight: Sight, pixels: NDArray[np.uint8], drawing: Drawing, border: BorderNetwork) -> Area:
     """The area as the release draws it with its border network, on the same grid."""
     sure = sure_border(border, judge(sight, area, drawing)[0], drawing)
-    mask = draw_area(pixels, sight, area, drawing, sure)
+    mask = draw_area(pixels, sight, area, drawing.level, sure)
     return replace(area, mask=shrink_mask(mask, (area.mask.shape[0], area.mask.shape[1])))
 
 

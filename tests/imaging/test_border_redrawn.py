@@ -70,24 +70,6 @@ def test_of_several_pieces_that_of_the_outline_is_drawn_without_holes():
     assert count == 2 and drawn[128, 128]
 
 
-def test_a_narrow_bite_is_closed_and_a_wide_one_is_the_lesions_shape():
-    pixels, mask = paint((256, 256), (128, 128), 60, 40.0, seed=3)
-    whole = np.full((BORDER_SIDE_PX, BORDER_SIDE_PX), -5.0)
-    cv2.circle(whole, (64, 64), 34, 5.0, -1)
-    bitten = whole.copy()
-    bitten[30:50, 60:66] = -5.0
-    bitten[40:80, 84:] = -5.0
-
-    def drawn(answer, closed_px):
-        return redraw(pixels, mask, coarse(mask), EVERYWHERE, Says(answer), closed_px)
-
-    narrow, open_side = (82, 126), (121, 176)
-    followed, closed = drawn(bitten, 0), drawn(bitten, 6)
-    assert not followed[narrow] and not followed[open_side]
-    assert closed[narrow] and not closed[open_side]
-    assert dice(drawn(whole, 6), drawn(whole, 0)) > 0.995
-
-
 def test_where_the_network_sees_nothing_the_outline_stays():
     pixels, mask = paint((256, 256), (128, 128), 60, 40.0, seed=3)
     nothing = np.full((BORDER_SIDE_PX, BORDER_SIDE_PX), -5.0)

@@ -11,6 +11,7 @@ from longderm.bench.imaging import Row, otsu, run, summarise, write_release
 from longderm.errors import SourceNotFoundError, UsageError
 from longderm.imaging.fit import dice, lesion_free_tiles
 from longderm.imaging.quadratic import QuadraticScore, fit_linear, fit_logistic
+from longderm.imaging.segmentation import DEFAULT_VERSION
 from longderm.photo import Photo
 
 
@@ -37,7 +38,7 @@ def folder(tmp_path):
 def test_the_bench_reports_both_methods_and_ours_sees_past_dark_corners(folder, tmp_path, capsys):
     result = run(tmp_path, photos=str(folder), split="val")
     assert result["photos"] == 4
-    ours, peer = (result["methods"][name] for name in ("segmentation/0.4.0", "otsu"))
+    ours, peer = (result["methods"][name] for name in (f"segmentation/{DEFAULT_VERSION}", "otsu"))
     assert ours["dice_mean"] > 0.85
     assert ours["dice_mean"] > peer["dice_mean"] + 0.05
     assert ours["dice_mean_interval"][0] <= ours["dice_mean"] <= ours["dice_mean_interval"][1]

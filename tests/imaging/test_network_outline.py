@@ -105,13 +105,6 @@ def test_an_error_of_areas_that_is_none_is_refused(stated):
         read_drawing({"drawing": config["drawing"] | {"area_error": stated}})
 
 
-@pytest.mark.parametrize("stated", [None, -1, 1.5, 17, "6"])
-def test_bites_that_cannot_be_closed_are_refused(stated):
-    config = load_release("segmentation", "0.4.0").config
-    with pytest.raises(RefusedError, match="whole number"):
-        read_drawing({"drawing": config["drawing"] | {"closed_px": stated}})
-
-
 def test_another_spot_does_not_soften_the_border():
     alone, beside = disc(0.3, 0.3, 0.2), np.maximum(disc(0.3, 0.3, 0.2), 0.4 * disc(0.8, 0.8, 0.1) / disc().max())
     assert find_area(sight_of(beside), 0.5).softness == find_area(sight_of(alone), 0.5).softness

@@ -140,5 +140,7 @@ def test_the_first_release_judges_as_it_always_did():
     sharp, blurred = paint()[0], cv2.GaussianBlur(paint()[0], (0, 0), 6)
     # As the version that it was released with said.
     for pixels, score, expected in ((sharp, 0.97, 0.0175), (blurred, 0.85, 0.0768)):
-        judged = assess_quality(Photo.from_array(pixels), release=first)
+        photo = Photo.from_array(pixels)
+        drawn = segment(photo, load_release("segmentation", "0.4.0"))
+        judged = assess_quality(photo, segmentation=drawn, release=first)
         assert (judged.score, judged.expected_error) == (score, expected)

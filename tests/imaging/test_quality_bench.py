@@ -10,6 +10,7 @@ from painted_lesions import paint
 from longderm.bench.quality import run
 from longderm.bench.realised_error import examine, realised_error
 from longderm.errors import UsageError
+from longderm.imaging.segmentation import DEFAULT_VERSION
 from longderm.models import load_release
 from longderm.simulate.distortions import CUT, Distorted, distort
 
@@ -18,7 +19,7 @@ WHOLE = (slice(None), slice(None))
 
 @pytest.fixture(scope="module")
 def release():
-    return load_release("segmentation", "0.4.0")
+    return load_release("segmentation", DEFAULT_VERSION)
 
 
 @pytest.fixture(scope="module")

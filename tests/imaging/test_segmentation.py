@@ -12,6 +12,7 @@ from painted_lesions import draw_dark_corners, draw_hairs, paint, paint_skin
 from longderm.errors import SourceNotFoundError
 from longderm.imaging import segment
 from longderm.imaging.fit import dice
+from longderm.imaging.segmentation import DEFAULT_VERSION
 from longderm.models import load_release
 from longderm.photo import Photo
 
@@ -29,7 +30,7 @@ def test_a_lesion_is_outlined_at_full_size():
     assert dice(result.mask, truth) > 0.9
     assert not result.touches_border
     assert result.reason is None
-    assert result.model == "segmentation/0.4.0"
+    assert result.model == f"segmentation/{DEFAULT_VERSION}"
 
 
 @settings(deadline=None, max_examples=12)
