@@ -121,7 +121,7 @@ def test_measure_gives_the_structures_that_the_look_for_its_mask_saw(with_networ
     assert measure(clinical, segment(clinical, release)).structures is None
 
 
-@pytest.mark.parametrize("version", ["0.5.0", "0.4.0", "0.3.0"])
+@pytest.mark.parametrize("version", ["0.6.0", "0.5.0", "0.4.0", "0.3.0"])
 def test_a_mask_comes_back_from_the_store_as_it_was_drawn(version, tmp_path):
     scene = draw_close_up(3, 1)
     drawn = segment(Photo.from_array(scene.pixels), load_release("segmentation", version))
