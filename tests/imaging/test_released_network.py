@@ -105,4 +105,4 @@ def test_a_border_that_is_drawn_anew_follows_what_can_be_seen_more_closely():
         for version, errors in off.items():
             drawn = segment(Photo.from_array(scene.pixels), load_release("segmentation", version))
             errors.append(abs(float(np.log(drawn.mask.sum() / seen))))
-    assert np.median(off["0.6.0"]) < min(0.03, np.median(off["0.4.0"]))
+    assert np.mean(off["0.6.0"]) < min(0.03, 0.8 * np.mean(off["0.4.0"]))
